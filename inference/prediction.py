@@ -1,0 +1,53 @@
+"""Logits of several clips -> one answer for the video."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionfit.inference.clip import ClipSpec
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScore:
+    """A class and its calibrated score, 0 to 1."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The answer for one video."""
+
+    label: str | None
+    """The best class, or None for "none of these": no score reached the abstain threshold."""
+    top: tuple[ClassScore, ...]
+    """The best classes, best first."""
+
+
+def video_scores(logits: NDArray[np.float32], *, temperature: float) -> Scores:
+    """Class scores (C,) of a video: the mean over its clips of softmax(logits / temperature).
+
+    ``logits`` is (K, C) float32. Taking the mean of probabilities, not of logits, is our choice.
+    """
+    scaled = logits.astype(np.float64) / temperature
+    scaled -= scaled.max(axis=1, keepdims=True)
+    probabilities = np.exp(scaled)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return np.asarray(probabilities.mean(axis=0))
+
+
+def predict(
+    logits: NDArray[np.float32], *, spec: ClipSpec, labels: tuple[str, ...], top: int
+) -> Prediction:
+    """The answer for a video whose clips gave ``logits`` (K, C) float32."""
+    scores = video_scores(logits, temperature=spec.temperature)
+    order = np.argsort(-scores, kind="stable")
+    best = tuple(
+        ClassScore(label=labels[i], score=float(scores[i])) for i in order[: max(1, top)]
+    )
+    known = best[0].score >= spec.abstain_threshold
+    return Prediction(label=best[0].label if known else None, top=best[:top])
