@@ -1,0 +1,31 @@
+import pytest
+import torch
+from torchvision.models.video import r2plus1d_18
+
+from motionfit.training.model import R2Plus1D
+
+
+def test_at_width_one_torchvisions_weights_load_and_give_its_logits() -> None:
+    torch.manual_seed(0)
+    original = r2plus1d_18(num_classes=7).eval()
+    student = R2Plus1D(7, width=1.0).eval()
+    student.load_state_dict(original.state_dict(), strict=True)
+    clips = torch.randn(2, 3, 4, 32, 32)
+    with torch.inference_mode():
+        logits, embedding = student(clips)
+        torch.testing.assert_close(logits, original(clips), rtol=0, atol=0)
+        assert embedding.shape == (2, 512)
+        torch.testing.assert_close(student.fc(embedding), logits)
+
+
+@pytest.mark.parametrize(("width", "least", "most"), [(0.25, 1.9e6, 2.1e6), (0.5, 7.5e6, 8.5e6)])
+def test_width_scales_the_number_of_parameters(width: float, least: float, most: float) -> None:
+    with torch.device("meta"):
+        model = R2Plus1D(10, width=width)
+    assert least < sum(parameter.numel() for parameter in model.parameters()) < most
+
+
+def test_width_scales_the_middle_of_the_stem_and_the_embedding() -> None:
+    model = R2Plus1D(10, width=0.25).eval()
+    assert model.stem[0].out_channels == 11
+    assert model(torch.zeros(1, 3, 2, 16, 16))[1].shape == (1, 128)

@@ -1,0 +1,76 @@
+"""The student: R(2+1)D-18 with torchvision's parameter names, at a chosen width."""
+
+from typing import cast
+
+from torch import Tensor, nn
+from torchvision.models.video.resnet import (  # type: ignore[import-untyped]
+    BasicBlock,
+    Conv2Plus1D,
+)
+
+STEM_MIDDLE = 45
+STAGES = (64, 128, 256, 512)
+
+
+class R2Plus1D(nn.Module):
+    """R(2+1)D-18. At width 1 torchvision's ``R2Plus1D_18_Weights`` load with ``strict=True``.
+
+    ``width`` multiplies every channel count: 0.25 has about 2 M parameters, 1.0 has 31 M.
+    """
+
+    def __init__(self, num_classes: int, *, width: float = 1.0) -> None:
+        super().__init__()
+        stages = [_scaled(channels, width) for channels in STAGES]
+        self.stem = _stem(_scaled(STEM_MIDDLE, width), stages[0])
+        self.layer1 = _stage(stages[0], stages[0], stride=1)
+        self.layer2 = _stage(stages[0], stages[1], stride=2)
+        self.layer3 = _stage(stages[1], stages[2], stride=2)
+        self.layer4 = _stage(stages[2], stages[3], stride=2)
+        self.avgpool = nn.AdaptiveAvgPool3d(1)
+        self.fc = nn.Linear(stages[3], num_classes)
+        self.apply(_initialise)
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (N, classes) and embedding (N, 512 x width) of clips (N, 3, T, H, W).
+
+        ``clips`` is float32, scaled to 0..1 and normalised with the ClipSpec's mean and std.
+        """
+        features = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(clips)))))
+        embedding = self.avgpool(features).flatten(1)
+        return self.fc(embedding), embedding
+
+
+def _scaled(channels: int, width: float) -> int:
+    return max(1, round(channels * width))
+
+
+def _stem(middle: int, out: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv3d(3, middle, (1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False),
+        nn.BatchNorm3d(middle),
+        nn.ReLU(inplace=True),
+        nn.Conv3d(middle, out, (3, 1, 1), padding=(1, 0, 0), bias=False),
+        nn.BatchNorm3d(out),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _stage(planes_in: int, planes: int, *, stride: int) -> nn.Sequential:
+    shortcut = None
+    if stride != 1 or planes_in != planes:
+        shortcut = nn.Sequential(
+            nn.Conv3d(planes_in, planes, 1, stride=stride, bias=False), nn.BatchNorm3d(planes)
+        )
+    return nn.Sequential(
+        BasicBlock(planes_in, planes, Conv2Plus1D, stride, shortcut),
+        BasicBlock(planes, planes, Conv2Plus1D),
+    )
+
+
+def _initialise(module: nn.Module) -> None:
+    """Torchvision's starting values, so that width 1 starts as its r2plus1d_18 does."""
+    if isinstance(module, nn.Conv3d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    elif isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, 0, 0.01)
+        nn.init.zeros_(cast(Tensor, module.bias))
