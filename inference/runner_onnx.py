@@ -1,0 +1,96 @@
+"""A bundle's model on ONNX Runtime: CPU or CUDA."""
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionfit.inference.bundle import MODEL, Bundle
+from motionfit.inference.errors import BackendError, BundleError
+from motionfit.inference.tensors import (
+    EMBEDDING,
+    INPUT,
+    LOGITS,
+    Output,
+    Shape,
+    check_frames,
+    check_model,
+)
+
+# Since 1.29 the Linux wheels report to Microsoft and write a device id under ~/.cache, unless this
+# is set before the import; a value that the user has set stays.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime  # type: ignore[import-untyped]
+
+CUDA = "CUDAExecutionProvider"
+CPU = "CPUExecutionProvider"
+FATAL = 4  # ONNX Runtime's log level: failures arrive as exceptions, not as lines on stderr
+
+
+class OnnxRunner:
+    """A Runner. Computes in FP32; on CUDA, TF32 is off."""
+
+    def __init__(self, bundle: Bundle, *, cuda: bool = False, threads: int | None = None) -> None:
+        """Load the bundle's model. Raises BackendError when CUDA is asked for and absent."""
+        self.name = f"onnxruntime/{'cuda' if cuda else 'cpu'}"
+        self._spec = bundle.spec
+        self._session = _cuda_session(bundle) if cuda else _cpu_session(bundle, threads=threads)
+        check_model(
+            bundle,
+            inputs={item.name: _shape(item) for item in self._session.get_inputs()},
+            outputs={item.name: _shape(item) for item in self._session.get_outputs()},
+        )
+
+    def run(self, frames: NDArray[np.uint8]) -> Output:
+        """Recognise clips: (N, T, H, W, 3) uint8, N at least 1."""
+        check_frames(frames, spec=self._spec)
+        feed = {INPUT: np.ascontiguousarray(frames)}
+        logits, embedding = self._session.run([LOGITS, EMBEDDING], feed)
+        return Output(logits, embedding)
+
+    def close(self) -> None:
+        """Free the model."""
+        self._session = None
+
+
+def _cpu_session(bundle: Bundle, *, threads: int | None) -> Any:
+    options = _options()
+    options.intra_op_num_threads = threads or 0
+    try:
+        return onnxruntime.InferenceSession(bundle.file(MODEL), options, providers=[CPU])
+    except Exception as error:  # ONNX Runtime has no common base class of its own
+        raise BundleError(f"ONNX Runtime cannot load {bundle.file(MODEL)}: {error}") from error
+
+
+def _cuda_session(bundle: Bundle) -> Any:
+    options = _options()
+    options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    onnxruntime.preload_dlls()
+    try:
+        session = onnxruntime.InferenceSession(
+            bundle.file(MODEL), options, providers=[(CUDA, {"use_tf32": "0"})]
+        )
+    except Exception as error:
+        raise BackendError(_no_cuda(str(error))) from error
+    if (first := session.get_providers()[0]) != CUDA:
+        raise BackendError(_no_cuda(f"it chose {first}"))
+    return session
+
+
+def _no_cuda(why: str) -> str:
+    return (
+        f"ONNX Runtime cannot run the model on CUDA: {why}. Its CUDA parts come with  "
+        'pip install "motionfit[gpu]"  ; use device cpu to run on the CPU'
+    )
+
+
+def _options() -> Any:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = FATAL
+    return options
+
+
+def _shape(item: Any) -> Shape:
+    return tuple(size if isinstance(size, int) else None for size in item.shape)
