@@ -39,11 +39,12 @@ lint: $(VENV)/.installed-all
 
 # Editable, because `make test` shares .venv and both must run the code of this folder as it is now.
 $(VENV)/.installed-cpu: pyproject.toml | $(BIN)/pip
+	@echo "Installing motionfit and its CPU runtimes into $(VENV) (about 500 MB, once)."
 	$(BIN)/pip install --quiet --editable '.[cpu]'
 	@touch $@
 
 $(VENV)/.installed-all: pyproject.toml | $(BIN)/pip
-	@echo "Installing what the tests need (PyTorch is a download of gigabytes, once)."
+	@echo "Installing what the tests need into $(VENV) (with PyTorch several GB, once)."
 	$(BIN)/pip install --quiet --editable '.[cpu,train,export,dev]'
 	@touch $@ $(VENV)/.installed-cpu
 

@@ -1,0 +1,174 @@
+"""What users install: the content of wheel and sdist, and that each kind of install imports."""
+
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LAYERS = {"inference", "training", "export", "serving", "benchmarks"}
+COMMANDS = {"motionfit-train", "motionfit-export", "motionfit-serve", "motionfit-bench"}
+STUDENT = Path("inference/student")
+METADATA_FILES = {
+    "METADATA",
+    "WHEEL",
+    "RECORD",
+    "entry_points.txt",
+    "top_level.txt",
+    "licenses/LICENSE",
+}
+PROBE = """
+import importlib.metadata, json
+from motionfit.inference import bundle
+from motionfit.serving import cli
+print(json.dumps({
+    "module": bundle.__file__,
+    "version": importlib.metadata.version("motionfit"),
+    "labels": len(bundle.Bundle.open(None).labels),
+}))
+"""
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def repository_files() -> list[Path]:
+    """Every file of the working tree that git does not ignore, relative to the root."""
+    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
+    return [Path(name) for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def shipped_files() -> set[str]:
+    """What a wheel must hold of the repository: modules, type markers and the student."""
+    return {
+        f"motionfit/{path}"
+        for path in repository_files()
+        if path.parts[0] in LAYERS
+        and (path.suffix == ".py" or path.name == "py.typed" or path.parent == STUDENT)
+    }
+
+
+@pytest.fixture(scope="module")
+def source_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository, so that no leftover of a build gets in or stays behind."""
+    tree = tmp_path_factory.mktemp("source")
+    for path in repository_files():
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, tree / path)
+    return tree
+
+
+@pytest.fixture(scope="module")
+def built(source_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(wheel, sdist): the sdist from the tree, and the wheel from the sdist, as users get them."""
+    output = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", output, source_tree)
+    (wheel,) = output.glob("*.whl")
+    (sdist,) = output.glob("*.tar.gz")
+    return wheel, sdist
+
+
+def new_environment(folder: Path) -> Path:
+    """An empty virtual environment without pip; returns its site-packages."""
+    run(sys.executable, "-m", "venv", "--without-pip", folder)
+    (site_packages,) = folder.glob("lib/python*/site-packages")
+    return site_packages
+
+
+def borrow_dependencies(site_packages: Path) -> None:
+    """Let an environment import what the running one has, except for editable projects."""
+    (site_packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+
+
+def pip_install(environment: Path, *arguments: str | Path) -> None:
+    python = environment / "bin" / "python"
+    offline = ["--no-index", "--no-deps", "--disable-pip-version-check"]
+    run(sys.executable, "-m", "pip", "--python", python, "install", *offline, *arguments)
+
+
+def probe(environment: Path, *, cwd: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads(
+        run(environment / "bin" / "python", "-W", "error", "-c", PROBE, cwd=cwd)
+    )
+    return found
+
+
+def test_the_wheel_holds_every_module_the_student_and_nothing_else(
+    built: tuple[Path, Path],
+) -> None:
+    with zipfile.ZipFile(built[0]) as wheel:
+        names = set(wheel.namelist())
+    information = f"{built[0].name.rsplit('-', 3)[0]}.dist-info"
+    assert names == shipped_files() | {f"{information}/{name}" for name in METADATA_FILES}
+    assert {f"motionfit/{layer}/py.typed" for layer in LAYERS} <= names
+    assert {
+        f"motionfit/{STUDENT}/{name}"
+        for name in ("bundle.json", "model.onnx", "student.safetensors", "CARD.md")
+    } <= names
+
+
+def test_the_wheel_states_licence_python_extras_and_the_four_commands(
+    built: tuple[Path, Path],
+) -> None:
+    with zipfile.ZipFile(built[0]) as wheel:
+        (path,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
+        metadata = message_from_bytes(wheel.read(path))
+        commands = wheel.read(path.replace("METADATA", "entry_points.txt")).decode()
+        licence = wheel.read(path.replace("METADATA", "licenses/LICENSE"))
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert licence == (ROOT / "LICENSE").read_bytes()
+    assert metadata["Requires-Python"] == ">=3.11"
+    extras = {"cpu", "gpu", "tensorrt", "train", "export", "dev"}
+    assert set(metadata.get_all("Provides-Extra", [])) == extras
+    assert {line.split(" =")[0] for line in commands.splitlines() if " =" in line} == COMMANDS
+    base = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
+    assert not [line for line in base if line.startswith(("onnxruntime", "openvino", "torch"))]
+
+
+def test_the_sdist_holds_only_files_of_the_repository(built: tuple[Path, Path]) -> None:
+    with tarfile.open(built[1]) as sdist:
+        files = {Path(*Path(member.name).parts[1:]) for member in sdist if member.isfile()}
+    generated = {path for path in files if "motionfit.egg-info" in path.parts}
+    generated |= {Path("PKG-INFO"), Path("setup.cfg")}
+    assert files - generated <= set(repository_files())
+    assert {f"motionfit/{path}" for path in files - generated} >= shipped_files()
+
+
+def test_the_embedded_student_is_under_12_mb() -> None:
+    assert sum(path.stat().st_size for path in (ROOT / STUDENT).iterdir()) < 12_000_000
+
+
+def test_an_installed_wheel_imports_finds_its_student_and_runs_its_commands(
+    built: tuple[Path, Path], tmp_path: Path
+) -> None:
+    environment = tmp_path / "environment"
+    site_packages = new_environment(environment)
+    pip_install(environment, built[0])
+    borrow_dependencies(site_packages)
+
+    found = probe(environment, cwd=tmp_path)
+    assert found["module"] == str(site_packages / "motionfit" / "inference" / "bundle.py")
+    assert found["version"] in built[0].name
+    for command in sorted(COMMANDS):
+        assert "Usage" in run(environment / "bin" / command, "--help", cwd=tmp_path)
+
+
+def test_an_editable_install_imports_from_the_source_tree(
+    source_tree: Path, tmp_path: Path
+) -> None:
+    environment = tmp_path / "environment"
+    borrow_dependencies(new_environment(environment))
+    pip_install(environment, "--no-build-isolation", "--editable", source_tree)
+
+    found = probe(environment, cwd=tmp_path)
+    assert found["module"] == str(source_tree / "inference" / "bundle.py")
