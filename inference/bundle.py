@@ -42,7 +42,9 @@ class Bundle:
     def file(self, name: str) -> Path:
         """The path of one of the bundle's files. Raises BundleError when it holds no such file."""
         if name not in self.files:
-            raise BundleError(f"{self.path} holds no {name}; it has {', '.join(sorted(self.files))}")
+            raise BundleError(
+                f"{self.path} holds no {name}; it has {', '.join(sorted(self.files))}"
+            )
         return self.path / name
 
     @classmethod

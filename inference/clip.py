@@ -59,9 +59,7 @@ class ClipSpec:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values; ``from_json`` is the inverse."""
-        return {
-            name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()
-        }
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -72,7 +70,10 @@ class ClipSpec:
                 f"a clip spec has exactly the fields {', '.join(sorted(known))}; "
                 f"unknown or missing: {', '.join(wrong)}"
             )
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        frozen: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in values.items()
+        }
+        return cls(**frozen)
 
 
 def _check_integer(name: str, value: object, low: int, high: int) -> None:

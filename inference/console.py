@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import click
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
@@ -20,7 +19,7 @@ def default_command(name: str) -> type[TyperGroup]:
     """A group whose arguments go to the sub-command ``name`` unless they name another one."""
 
     class GroupWithDefault(TyperGroup):
-        def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             own = {option for parameter in self.get_params(ctx) for option in parameter.opts}
             first = next((arg for arg in args if arg != "--debug"), None)
             if first not in self.commands and first not in own - {"--debug"}:

@@ -46,8 +46,6 @@ def predict(
     """The answer for a video whose clips gave ``logits`` (K, C) float32."""
     scores = video_scores(logits, temperature=spec.temperature)
     order = np.argsort(-scores, kind="stable")
-    best = tuple(
-        ClassScore(label=labels[i], score=float(scores[i])) for i in order[: max(1, top)]
-    )
+    best = tuple(ClassScore(label=labels[i], score=float(scores[i])) for i in order[: max(1, top)])
     known = best[0].score >= spec.abstain_threshold
     return Prediction(label=best[0].label if known else None, top=best[:top])

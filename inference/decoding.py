@@ -1,0 +1,287 @@
+"""Decoding: the frames on screen at given moments of one open video, or all of its frames."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from typing import BinaryIO, Self
+
+import av
+import numpy as np
+from av import VideoFrame
+
+from motionfit.inference.container import (
+    VideoPacket,
+    decoding_time,
+    demux,
+    open_container,
+    read_index,
+)
+from motionfit.inference.errors import UnreadableVideo, VideoTooLarge
+from motionfit.inference.picture import Picture, Scaler, display_size
+from motionfit.inference.sampling import (
+    EARLY_US,
+    MICROSECONDS,
+    Times,
+    frames_on_screen,
+    to_microseconds,
+)
+
+_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+_FALLBACK_RATE = Fraction(25)
+# Stamps this far backwards are another stretch of time, not just another order.
+_BACKWARDS_US = MICROSECONDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeLimits:
+    """What reading one video may cost."""
+
+    max_pixels: int = 8192 * 4352
+    """Pixels of one picture, width times height."""
+    max_frames: int = 216_000
+    """Frames of a video: two hours at 30 frames a second."""
+    memory_bytes: int = 2 * 1024**3
+    """Address space that the decoding process may take on top of its own. A quarter of it may
+    hold decoded frames."""
+    timeout_seconds: float = 20.0
+    """Wall time for one video in the decoding process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoInfo:
+    """What was read."""
+
+    container: str
+    """FFmpeg's name of the demuxer, such as ``mov`` or ``matroska``."""
+    codec: str
+    width: int
+    """Pixels of the upright picture as displayed (square pixels)."""
+    height: int
+    frame_rate: float | None
+    """Frames per second on average, None where the file does not say."""
+    duration_seconds: float
+    notes: tuple[str, ...] = ()
+    """What a person should know about how the video was read, a sentence each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """Every picture of a video and when, in microseconds, each comes on screen."""
+
+    pictures: list[Picture]
+    times_us: Times
+
+    def select(self, times_us: Times, *, scaler: Scaler) -> list[Picture]:
+        """The pictures on screen at ``times_us``. They are scaled already."""
+        return [self.pictures[i] for i in frames_on_screen(times_us, frame_times_us=self.times_us)]
+
+
+class VideoReader:
+    """One open video. Use as a context manager.
+
+    Raises a VideoError on opening when the file holds no video that can be read.
+    """
+
+    def __init__(self, file: BinaryIO, *, limits: DecodeLimits | None = None) -> None:
+        self._file = file
+        self._limits = limits or DecodeLimits()
+        self._damaged = 0
+        self._first: VideoFrame | None = None
+        self.notes: list[str] = []
+        self._container, self._stream = open_container(file)
+        try:
+            self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
+            self.index = read_index(
+                self._container, self._stream, max_frames=self._limits.max_frames
+            )
+        except Exception:
+            self.close()
+            raise
+        self._time_base = self._stream.time_base or Fraction(1, MICROSECONDS)
+        self._key_times_us = np.array([self._since_start(t) for t, _ in self.index.keys], np.int64)
+        self.duration_us = self._since_start(self.index.end)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the container; the file stays the caller's."""
+        self._container.close()
+
+    @property
+    def pixel_aspect(self) -> Fraction | None:
+        """Width of a pixel by its height; None where the file does not say."""
+        return self._stream.sample_aspect_ratio or None
+
+    def info(self) -> VideoInfo:
+        """What was read; only after a picture was decoded."""
+        assert self._first is not None
+        width, height = display_size(self._first, pixel_aspect=self.pixel_aspect)
+        rate = self._stream.average_rate
+        return VideoInfo(
+            container=self._container.format.name.split(",")[0],
+            codec=self._stream.codec_context.codec.canonical_name,
+            width=width,
+            height=height,
+            frame_rate=float(rate) if rate else None,
+            duration_seconds=self.duration_us / MICROSECONDS,
+            notes=tuple(self.notes + self._notes_on_pictures(self._first)),
+        )
+
+    def select(self, times_us: Times, *, scaler: Scaler) -> list[Picture]:
+        """The pictures on screen at ``times_us``, microseconds from the first frame, any order.
+
+        Seeks to the key frame before each stretch of moments and decodes no further than needed.
+        Needs an index that is trusted. Raises UnreadableVideo when nothing could be decoded.
+        """
+        moments = np.unique(times_us)
+        chosen: list[Picture] = []
+        while len(chosen) < len(moments):
+            before = len(chosen)
+            self._select_from(moments, chosen, scaler=scaler)
+            if len(chosen) == before:
+                if not chosen:
+                    raise self._nothing_decoded()
+                chosen += [chosen[-1]] * (len(moments) - before)
+        return [chosen[i] for i in np.searchsorted(moments, times_us)]
+
+    def decode_all(self, scaler: Scaler) -> Decoded:
+        """Decode the whole video once. Sets ``duration_us`` from what was decoded.
+
+        Raises UnreadableVideo when nothing could be decoded, VideoTooLarge when the scaled
+        pictures would not fit into their share of the memory limit.
+        """
+        pictures: list[Picture] = []
+        stamps: list[int | None] = []
+        room = self._limits.memory_bytes // 4
+        for frame in self._frames():
+            picture = scaler(frame)
+            room -= picture.nbytes
+            if room < 0:
+                raise VideoTooLarge(
+                    f"{len(pictures)} decoded frames fill the {self._limits.memory_bytes // 4} "
+                    "bytes allowed for them; cut the video into shorter ones"
+                )
+            pictures.append(picture)
+            stamps.append(frame.pts if frame.pts is not None else frame.dts)
+        if not pictures:
+            raise self._nothing_decoded()
+        times = self._presentation_times(stamps)
+        if self.duration_us <= times[-1]:
+            self.duration_us = int(times[-1]) + self._frame_us()
+        return Decoded(pictures=pictures, times_us=times)
+
+    def _select_from(self, moments: Times, chosen: list[Picture], *, scaler: Scaler) -> None:
+        """Append the pictures of the next moments, up to where seeking on is quicker."""
+        shown: VideoFrame | None = None
+        start = self._key_before(moments[len(chosen)])
+        for frame in self._frames(start=self.index.keys[start][1]):
+            if frame.pts is None:
+                continue
+            time_us = self._since_start(frame.pts)
+            # A moment before anything that could be decoded gets the first that could.
+            past = int(np.searchsorted(moments[len(chosen) :] + EARLY_US, time_us, side="left"))
+            if past:
+                chosen += [scaler(shown or frame)] * past
+            if len(chosen) == len(moments):
+                return
+            shown = frame
+            if self._key_times_us[self._key_before(moments[len(chosen)])] > time_us:
+                return
+        if shown is not None:
+            chosen += [scaler(shown)] * (len(moments) - len(chosen))
+
+    def _key_before(self, moment_us: np.int64) -> int:
+        """Which key frame is the last on screen by a moment."""
+        after = np.searchsorted(self._key_times_us, moment_us + EARLY_US, side="right")
+        return max(0, int(after) - 1)
+
+    def _frames(self, *, start: int | None = None) -> Iterator[VideoFrame]:
+        """Decoded frames in presentation order, from the key frame decoded at ``start`` on."""
+        for packet in self._packets(start):
+            try:
+                frames = self._stream.codec_context.decode(packet)
+            except av.FFmpegError:
+                self._damaged += 1
+                continue
+            for frame in frames:
+                self._check_size(frame.width, frame.height)
+                self._first = self._first or frame
+                yield frame
+
+    def _packets(self, start: int | None) -> Iterator["VideoPacket | None"]:
+        """Packets from the one decoded at ``start`` on, then None, which drains the decoder."""
+        packets = None if start is None else self._seek(start)
+        if packets is None:
+            self._container.close()
+            self._container, self._stream = open_container(self._file)
+            packets = demux(self._container, self._stream)
+        for packet in packets:
+            if start is None or (stamp := decoding_time(packet)) is None or stamp >= start:
+                yield packet
+        yield None
+
+    def _seek(self, start: int) -> Iterator[VideoPacket] | None:
+        """Packets from somewhere at or before ``start``; None when the container cannot seek."""
+        try:
+            self._container.seek(start, stream=self._stream)
+        except av.FFmpegError:
+            return None
+        packets = demux(self._container, self._stream)
+        first = next(packets, None)
+        stamp = None if first is None else decoding_time(first)
+        if first is None or stamp is None or stamp > start:
+            return None
+        return chain([first], packets)
+
+    def _presentation_times(self, stamps: list[int | None]) -> Times:
+        """Ascending times, microseconds, of frames that came out of the decoder with ``stamps``.
+
+        Frames come in presentation order. Stamps that are merely in decoding order (AVI) are
+        sorted; missing, repeated or backward ones give way to even spacing.
+        """
+        known = [stamp for stamp in stamps if stamp is not None]
+        times = np.array([to_microseconds(t, self._time_base) for t in known], np.int64)
+        complete = len(known) == len(stamps) and len(set(known)) == len(known)
+        if complete and (len(times) < 2 or np.diff(times).min() > -_BACKWARDS_US):
+            return np.asarray(np.sort(times) - times.min())
+        rate = 1e6 / self._frame_us()
+        self.notes.append(
+            f"Frames have no usable times: taken as evenly spaced at {rate:.2f} a second."
+        )
+        return np.arange(len(stamps), dtype=np.int64) * self._frame_us()
+
+    def _frame_us(self) -> int:
+        rate = self._stream.average_rate or self._stream.guessed_rate or _FALLBACK_RATE
+        return max(1, round(MICROSECONDS / rate))
+
+    def _since_start(self, ticks: int) -> int:
+        origin = self.index.times[0] if self.index.times else 0
+        return to_microseconds(ticks - origin, self._time_base)
+
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > self._limits.max_pixels:
+            raise VideoTooLarge(
+                f"pictures of {width} x {height} pixels; at most {self._limits.max_pixels} pixels "
+                "are allowed: scale the video down"
+            )
+
+    def _notes_on_pictures(self, frame: VideoFrame) -> list[str]:
+        notes = []
+        if transfer := _HDR_TRANSFERS.get(int(frame.color_trc)):
+            notes.append(f"HDR ({transfer}) is not tone-mapped: colours are paler than on screen.")
+        if frame.interlaced_frame:
+            notes.append("The video is interlaced and was not deinterlaced.")
+        if self._damaged:
+            notes.append(f"{self._damaged} damaged packets were skipped.")
+        return notes
+
+    def _nothing_decoded(self) -> UnreadableVideo:
+        return UnreadableVideo(
+            f"not one picture could be decoded ({self._damaged} packets tried): the video is "
+            "damaged, encrypted or incomplete"
+        )
