@@ -205,6 +205,8 @@ class VideoReader:
         for packet in self._packets(start):
             try:
                 frames = self._stream.codec_context.decode(packet)
+            except MemoryError:
+                raise
             except av.FFmpegError:
                 self._damaged += 1
                 continue

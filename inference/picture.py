@@ -18,6 +18,7 @@ scaled on its own.
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from av import VideoFrame
@@ -57,8 +58,9 @@ class Orientation:
     @classmethod
     def of(cls, frame: VideoFrame) -> "Orientation":
         """From the display matrix of a frame, as phones write it; upright without one."""
+        side_data: Any = frame.side_data
         try:
-            data = frame.side_data["DISPLAYMATRIX"]
+            data = side_data["DISPLAYMATRIX"]
         except (KeyError, ValueError):  # ValueError: side data of a kind that PyAV cannot name
             return cls()
         a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32, count=9).tolist()
