@@ -47,11 +47,8 @@ def choose(*, backend: Backend, device: Device) -> Choice:
     refuse_mixed_wheels()
     if backend is Backend.OPENVINO:
         return _openvino(device)
-    if backend is Backend.ONNX and find_spec("onnxruntime") is None:
-        raise MissingExtra(
-            'ONNX Runtime is not installed: run  pip install "motionfit[cpu]"  '
-            'or, for an NVIDIA GPU, "motionfit[gpu]"'
-        )
+    if backend is Backend.ONNX and Backend.ONNX not in installed_backends():
+        raise _missing("ONNX Runtime is not installed")
     if device is Device.CPU:
         return _cpu(backend, "the CPU was asked for")
     problem = cuda_problem()
@@ -62,6 +59,12 @@ def choose(*, backend: Backend, device: Device) -> Choice:
     if device is Device.CUDA:
         raise BackendError(f"CUDA was asked for, but {problem}. Install it, or use device cpu")
     return _cpu(backend, f"CUDA is not used because {problem}")
+
+
+def installed_backends() -> tuple[Backend, ...]:
+    """The runtimes that are installed, whatever they can run on."""
+    modules = {Backend.ONNX: "onnxruntime", Backend.OPENVINO: "openvino"}
+    return tuple(backend for backend, name in modules.items() if find_spec(name) is not None)
 
 
 def refuse_mixed_wheels() -> None:
@@ -98,21 +101,25 @@ def _cpu(backend: Backend, reason: str) -> Choice:
         return Choice(
             backend=backend, device=Device.CPU, reason=f"ONNX Runtime was asked for; {reason}"
         )
-    if find_spec("openvino") is not None:
+    installed = installed_backends()
+    if Backend.OPENVINO in installed:
         return Choice(
             backend=Backend.OPENVINO,
             device=Device.CPU,
             reason=f"OpenVINO is installed and the faster one on CPUs; {reason}",
         )
-    if find_spec("onnxruntime") is not None:
+    if Backend.ONNX in installed:
         return Choice(
             backend=Backend.ONNX,
             device=Device.CPU,
             reason=f"ONNX Runtime is installed and OpenVINO is not; {reason}",
         )
-    raise MissingExtra(
-        'no inference runtime is installed: run  pip install "motionfit[cpu]"  '
-        'or, for an NVIDIA GPU, "motionfit[gpu]"'
+    raise _missing("no inference runtime is installed")
+
+
+def _missing(what: str) -> MissingExtra:
+    return MissingExtra(
+        f'{what}: run  pip install "motionfit[cpu]"  or, for an NVIDIA GPU, "motionfit[gpu]"'
     )
 
 

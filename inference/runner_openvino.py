@@ -1,9 +1,9 @@
 """A bundle's model on OpenVINO, on the CPU."""
 
+import sys
 from typing import Any
 
 import numpy as np
-import openvino  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from motionfit.inference.bundle import MODEL, Bundle
@@ -17,6 +17,12 @@ from motionfit.inference.tensors import (
     check_frames,
     check_model,
 )
+
+# Importing OpenVINO reports to Google Analytics and writes to ~/intel, unless its telemetry package
+# cannot be imported, which is what None here means.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+import openvino  # type: ignore[import-untyped]  # noqa: E402
 
 # One program for every batch size. One per size is about a tenth faster at N = 1 and a thirtieth
 # at N = 4, but costs a pause and a copy of the weights for each size that is met.

@@ -1,0 +1,83 @@
+"""bundle.json of an export."""
+
+import json
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from motionfit.export.clips import RealClips
+from motionfit.export.parity import Parity
+from motionfit.export.to_onnx import OPSET
+from motionfit.inference.bundle import FORMAT, MANIFEST, MODEL, WEIGHTS, sha256_of
+from motionfit.training.checkpoint import Checkpoint
+
+ARCHITECTURE = "r2plus1d_18"
+LIBRARIES = (
+    "motionfit",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxscript",
+    "openvino",
+    "torch",
+    "torchvision",
+)
+
+
+def describe(folder: Path, *, checkpoint: Checkpoint, name: str | None) -> dict[str, Any]:
+    """The manifest of the bundle files in ``folder``; parity is not known yet.
+
+    Without ``name`` the architecture, width and number of classes make one.
+    """
+    classes = len(checkpoint.labels)
+    return {
+        "format": FORMAT,
+        "name": name or f"{ARCHITECTURE}-w{checkpoint.width:g}-{classes}classes",
+        "spec": checkpoint.spec.to_json(),
+        "labels": list(checkpoint.labels),
+        "files": {file: _file(folder / file) for file in (MODEL, WEIGHTS)},
+        "architecture": {
+            "name": ARCHITECTURE,
+            "width": checkpoint.width,
+            "parameters": sum(part.numel() for part in checkpoint.model.parameters()),
+            "embedding_dim": checkpoint.model.fc.in_features,
+            "opset": OPSET,
+        },
+        "precision": {
+            MODEL: "float32",
+            WEIGHTS: "float16 for tensors of two or more dimensions, float32 for the rest",
+        },
+        "training": checkpoint.training,
+        "libraries": _libraries(),
+    }
+
+
+def parity_record(results: Sequence[Parity], *, clips: RealClips) -> dict[str, Any]:
+    """What was verified, on which clips."""
+    return {
+        "clips": {"count": len(clips.frames), "source": clips.source, "sha256": clips.sha256},
+        "results": [result.to_json() for result in results],
+    }
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write bundle.json."""
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def _file(path: Path) -> dict[str, Any]:
+    return {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+
+
+def _libraries() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,74 @@
+"""A folder that appears whole, in the place of an older one, or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from motionfit.inference.bundle import MANIFEST
+from motionfit.inference.errors import BundleError
+
+
+@contextmanager
+def replacing(output: Path) -> Iterator[Path]:
+    """A new, empty folder beside ``output``, which takes its place when the block ends well.
+
+    After an exception in the block, Ctrl-C included, the new folder is gone and an old bundle at
+    ``output`` is as it was; after SIGKILL, a hidden folder ``.NAME.PID.unfinished`` stays behind.
+    Raises BundleError when ``output`` exists and is neither empty nor a bundle and nothing else.
+    """
+    output = output.resolve()
+    check_replaceable(output)
+    unfinished = output.with_name(f".{output.name}.{os.getpid()}.unfinished")
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        _swap(unfinished, output)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def check_replaceable(output: Path) -> None:
+    """Raise BundleError when putting a bundle at ``output`` would cost anything but a bundle."""
+    if not output.parent.is_dir():
+        raise BundleError(f"there is no folder {output.parent} to put {output.name} into")
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise BundleError(f"{output} is a file: give a new name, or a bundle to replace")
+    present = {path.name for path in output.iterdir()}
+    if present and MANIFEST not in present:
+        raise BundleError(f"{output} is not a bundle and not empty: give another name")
+    if others := present - {MANIFEST, *_named_files(output)}:
+        raise BundleError(
+            f"{output} also holds {', '.join(sorted(others))}, which would be lost: "
+            "move that away, or give another name"
+        )
+
+
+def _named_files(bundle: Path) -> set[str]:
+    manifest = bundle / MANIFEST
+    if not manifest.is_file():
+        return set()
+    try:
+        return set(json.loads(manifest.read_text(encoding="utf-8"))["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            f"{manifest} is damaged ({error!r}): remove {bundle}, or give another name"
+        ) from error
+
+
+def _swap(new: Path, output: Path) -> None:
+    old = output.with_name(f".{output.name}.{os.getpid()}.old")
+    try:
+        if output.exists():
+            output.rename(old)
+        new.rename(output)
+    except BaseException:
+        if old.exists() and not output.exists():
+            old.rename(output)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
