@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import MotionfitError
@@ -85,7 +85,7 @@ def save_clips(path: Path, *, frames: torch.Tensor, labels: torch.Tensor) -> Non
 def _write(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
     unfinished = path.with_name(f".{path.name}.part")
     try:
-        save_file(tensors, unfinished, metadata)
+        unfinished.write_bytes(save(tensors, metadata))
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

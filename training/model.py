@@ -2,11 +2,14 @@
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torchvision.models.video.resnet import (  # type: ignore[import-untyped]
     BasicBlock,
     Conv2Plus1D,
 )
+
+from motionfit.inference.clip import ClipSpec
 
 STEM_MIDDLE = 45
 STAGES = (64, 128, 256, 512)
@@ -38,6 +41,16 @@ class R2Plus1D(nn.Module):
         features = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(clips)))))
         embedding = self.avgpool(features).flatten(1)
         return self.fc(embedding), embedding
+
+
+def normalised(frames: Tensor, *, spec: ClipSpec) -> Tensor:
+    """Frames (N, T, H, W, 3) uint8 as the float32 clips (N, 3, T, H, W) that the model takes.
+
+    The result is a view with the channels last in memory, which the convolutions prefer.
+    """
+    mean = torch.tensor(spec.mean, device=frames.device)
+    std = torch.tensor(spec.std, device=frames.device)
+    return ((frames.float() / 255 - mean) / std).permute(0, 4, 1, 2, 3)
 
 
 def _scaled(channels: int, width: float) -> int:

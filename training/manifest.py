@@ -1,0 +1,148 @@
+"""What is in a labelled data set: a folder per class or a CSV -> frozen rows, and filters on them.
+
+A CSV has the columns ``path`` (relative to the CSV) and ``label``, and any others. A folder that
+holds ``metadata.csv`` counts as that CSV; in any other folder each sub-folder is a class and each
+file in it, however deep, one of its videos. Names that start with a dot are left out.
+"""
+
+import csv
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from motionfit.inference.errors import DatasetError
+
+METADATA = "metadata.csv"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One labelled video."""
+
+    path: Path
+    name: str
+    """The path as the data set writes it, the same on every machine."""
+    label: str
+    columns: Mapping[str, str]
+    """All columns of the row, ``label`` among them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Keeps the rows whose ``column`` has one of ``values``."""
+
+    column: str
+    values: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.column}={','.join(self.values)}"
+
+
+def parse_filter(text: str) -> Filter:
+    """``column=value[,value]`` as a Filter. Raises DatasetError when it is written otherwise."""
+    column, _, values = text.partition("=")
+    parts = tuple(part.strip() for part in values.split(",") if part.strip())
+    if not column.strip() or not parts:
+        raise DatasetError(f"a filter is written column=value[,value], got {text!r}")
+    return Filter(column=column.strip(), values=parts)
+
+
+def read_manifest(source: Path) -> tuple[Row, ...]:
+    """The videos of a data set, at least one, sorted by name. Raises DatasetError."""
+    if not source.exists():
+        raise DatasetError(f"there is no data set at {source}")
+    table = source / METADATA if source.is_dir() else source
+    rows = _rows_of_table(table) if table.is_file() else _rows_of_folders(source)
+    if not rows:
+        raise DatasetError(
+            f"{source} names no video: give a folder with one sub-folder of videos per class, "
+            "or a CSV with the columns path and label"
+        )
+    return tuple(sorted(rows, key=lambda row: row.name))
+
+
+def matching(rows: Sequence[Row], filters: Iterable[Filter]) -> tuple[Row, ...]:
+    """The rows that pass every filter, at least one. Raises DatasetError."""
+    kept = tuple(rows)
+    for one in filters:
+        _check_filter(one, rows)
+        kept = tuple(row for row in kept if row.columns[one.column] in one.values)
+        if not kept:
+            raise DatasetError(f"no video is left after {one}")
+    return kept
+
+
+def without(rows: Sequence[Row], removed: Sequence[Row]) -> tuple[Row, ...]:
+    """``rows`` less ``removed``, in order."""
+    names = {row.name for row in removed}
+    return tuple(row for row in rows if row.name not in names)
+
+
+def labels_of(rows: Iterable[Row]) -> tuple[str, ...]:
+    """The classes of ``rows``, sorted: the order of a model's outputs."""
+    return tuple(sorted({row.label for row in rows}))
+
+
+def data_hash(rows: Iterable[Row]) -> str:
+    """sha256 over the sorted names, labels and file sizes of ``rows``."""
+    lines = sorted(f"{row.name}\t{row.label}\t{row.path.stat().st_size}\n" for row in rows)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _rows_of_table(table: Path) -> list[Row]:
+    with table.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        found = reader.fieldnames or ()
+        if missing := [name for name in ("path", "label") if name not in found]:
+            raise DatasetError(
+                f"{table} lacks the column {' and '.join(missing)}; it has {', '.join(found)}"
+            )
+        rows = [_row_of_line(line, table=table, number=reader.line_num) for line in reader]
+    names = [row.name for row in rows]
+    if len(set(names)) < len(names):
+        twice = next(name for name in sorted(names) if names.count(name) > 1)
+        raise DatasetError(f"{table} names {twice} more than once")
+    return rows
+
+
+def _row_of_line(line: Mapping[str, str | None], *, table: Path, number: int) -> Row:
+    columns = {name: (value or "").strip() for name, value in line.items() if name is not None}
+    if not columns["path"] or not columns["label"]:
+        raise DatasetError(f"{table}, line {number}: path and label must not be empty")
+    path = table.parent / columns["path"]
+    if not path.is_file():
+        raise DatasetError(f"{table}, line {number} names {columns['path']}, which is not there")
+    return Row(path=path, name=columns["path"], label=columns["label"], columns=columns)
+
+
+def _rows_of_folders(root: Path) -> list[Row]:
+    classes = [folder for folder in root.iterdir() if folder.is_dir()]
+    return [
+        Row(
+            path=path,
+            name=path.relative_to(root).as_posix(),
+            label=folder.name,
+            columns={"label": folder.name},
+        )
+        for folder in classes
+        for path in folder.rglob("*")
+        if path.is_file() and not _hidden(path.relative_to(root))
+    ]
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _check_filter(one: Filter, rows: Sequence[Row]) -> None:
+    known = rows[0].columns
+    if one.column not in known:
+        raise DatasetError(
+            f"the data set has no column {one.column!r}; it has {', '.join(sorted(known))}"
+        )
+    values = sorted({row.columns[one.column] for row in rows})
+    if wrong := [value for value in one.values if value not in values]:
+        raise DatasetError(
+            f"{one.column} is never {' or '.join(wrong)}; its values are {', '.join(values)}"
+        )

@@ -1,0 +1,77 @@
+"""Reading a data set once: every video by one function, in a few processes, with a progress bar."""
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from motionfit.inference.errors import DatasetError, VideoError
+from motionfit.training.manifest import Row, labels_of
+
+MOST_PROCESSES = 8
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """A video that was left out, and why."""
+
+    name: str
+    reason: str
+
+
+def read_all(
+    rows: Sequence[Row], read: Callable[[Path], T], *, what: str, console: Console
+) -> tuple[tuple[tuple[Row, T], ...], tuple[Unreadable, ...]]:
+    """What ``read`` (picklable) makes of each row's file, in order; and the unreadable videos.
+
+    Those are named on ``console`` and left out. Raises DatasetError when a class loses its last
+    video by that (training would go on without it unnoticed) or when a video kills the reader.
+    """
+    kept: list[tuple[Row, T]] = []
+    unreadable: list[Unreadable] = []
+    processes = min(os.cpu_count() or 1, MOST_PROCESSES, len(rows))
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _leave_ctrl_c_to_the_parent)
+    try:
+        futures = [(row, pool.submit(read, row.path)) for row in rows]
+        for row, future in track(futures, description=what, console=console):
+            try:
+                kept.append((row, _result(future)))
+            except VideoError as error:
+                unreadable.append(Unreadable(name=row.name, reason=str(error)))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    _report(unreadable, rows=rows, console=console)
+    if lost := sorted(set(labels_of(rows)) - set(labels_of(row for row, _ in kept))):
+        raise DatasetError(f"no video of {', '.join(lost)} can be read")
+    return tuple(kept), tuple(unreadable)
+
+
+def _result(future: Future[T]) -> T:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise DatasetError(
+            "a process that was reading the data set died: FFmpeg crashed on one of its videos, "
+            "or memory ran out"
+        ) from error
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _report(unreadable: Sequence[Unreadable], *, rows: Sequence[Row], console: Console) -> None:
+    for one in unreadable:
+        console.print(f"left out: {one.name}: {one.reason}", markup=False, style="yellow")
+    if unreadable:
+        console.print(f"{len(unreadable)} of {len(rows)} videos could not be read")
