@@ -1,0 +1,292 @@
+"""``motionfit-bench``: speed and accuracy, measured so that they can be believed and repeated."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from motionfit.inference.bundle import Bundle
+from motionfit.inference.console import run, stderr
+from motionfit.inference.runner import Backend
+
+EMBEDDED = "embedded"
+
+app = typer.Typer(
+    help="Measure a bundle: how fast, how right, and what changed since.",
+    epilog="--debug shows the traceback of a failure. Exit codes: 0 done, 1 failure, 2 wrong use.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    run(app, name="motionfit-bench")
+
+
+def _output(path: Path | None) -> Path | None:
+    if path is not None and not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent} to write into")
+    return path
+
+
+def _backends(text: str | None) -> str | None:
+    _parse_backends(text)
+    return text
+
+
+BundleArgument = Annotated[
+    str, typer.Argument(metavar="BUNDLE", help=f"A bundle's folder, or the word '{EMBEDDED}'.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE.json",
+        dir_okay=False,
+        callback=_output,
+        help="Write the result here.",
+    ),
+]
+NumClips = Annotated[
+    int | None,
+    typer.Option(
+        "--clips", min=1, max=64, help="Clips of a video.", show_default="the bundle's own"
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="CPU threads of the runtime.", show_default="one per core"),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the order of cases and of resampling.")]
+
+
+@app.command()
+def latency(
+    bundle: BundleArgument,
+    videos: Annotated[
+        list[Path],
+        typer.Argument(metavar="VIDEO", help="Real videos.", exists=True, dir_okay=False),
+    ],
+    output: Output = None,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Samples of each case; 64 allow p90, 130 p95, 662 p99.")
+    ] = 64,
+    warmup: Annotated[int, typer.Option(min=0, help="Rounds that are run first, untimed.")] = 3,
+    backends: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[,NAME]",
+            callback=_backends,
+            help="onnx, openvino or both.",
+            show_default="those installed",
+        ),
+    ] = None,
+    clips: NumClips = None,
+    threads: Threads = None,
+    seed: Seed = 0,
+) -> None:
+    """Milliseconds of each stage: decode (here and in the child process), infer, post, total.
+
+    Runtimes and readers are first proven to give equal answers, then timed in turns.
+    """
+    from motionfit.benchmarks import tables
+    from motionfit.benchmarks.latency import Plan, measure_latency
+    from motionfit.benchmarks.result import shown_command, write_result
+    from motionfit.benchmarks.session import Session
+
+    opened = _open(bundle)
+    plan = Plan(
+        videos=tuple(videos),
+        backends=_parse_backends(backends),
+        num_clips=clips,
+        threads=threads,
+        rounds=rounds,
+        warmup_rounds=warmup,
+        seed=seed,
+    )
+    session = Session.start(command=shown_command(sys.argv[1:]), seed=seed)
+    with _progress() as progress:
+        task = progress.add_task("rounds", total=rounds + warmup)
+        found = measure_latency(opened, plan, after_round=lambda: progress.advance(task))
+    result = session.finish(
+        kind="latency",
+        settings={
+            "rounds": rounds,
+            "warmup_rounds": warmup,
+            "clips": clips or opened.spec.num_clips,
+            "threads": threads,
+            **{f"runner_{name}": runner for name, runner in found.runners.items()},
+        },
+        bundle=opened,
+        videos=found.videos,
+        cases=found.cases,
+        ratios=found.ratios,
+        excluded=found.excluded,
+    )
+    console = Console(highlight=False)
+    console.print(tables.timing_table(result))
+    _print_notes(console, tables.timing_notes(result))
+    if output:
+        write_result(result, output)
+
+
+@app.command()
+def accuracy(
+    bundle: BundleArgument,
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATASET", exists=True, help="A folder per class, or a CSV (path, label, ...)."
+        ),
+    ],
+    output: Output = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE[,VALUE]", help="Only these videos; may be repeated."),
+    ] = None,
+    unknown: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DATASET|DIR", exists=True, help="Videos of none of the classes; repeatable."
+        ),
+    ] = None,
+    clips: NumClips = None,
+    backend: Annotated[Backend, typer.Option(help="Runtime.")] = Backend.AUTO,
+    threads: Threads = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Decoding processes.")] = 2,
+    seed: Seed = 0,
+) -> None:
+    """Top-1, top-5, per class, calibration and "none of these" on labelled videos.
+
+    Intervals resample whole groups of look-alike videos (column `group`, where there is one).
+    """
+    from motionfit.benchmarks import tables
+    from motionfit.benchmarks.accuracy import (
+        Recogniser,
+        check_labels,
+        measure_accuracy,
+        unknown_videos,
+    )
+    from motionfit.benchmarks.result import shown_command, write_result
+    from motionfit.benchmarks.session import Session
+    from motionfit.inference.runner import open_runner
+    from motionfit.training.manifest import matching, parse_filter, read_manifest
+
+    opened = _open(bundle)
+    rows = matching(read_manifest(dataset), [parse_filter(text) for text in where or ()])
+    check_labels(rows, labels=opened.labels)
+    strangers = tuple(video for source in unknown or () for video in unknown_videos(source))
+    session = Session.start(command=shown_command(sys.argv[1:]), seed=seed)
+    recogniser = Recogniser(
+        bundle=opened,
+        runner=open_runner(opened, backend=backend, threads=threads),
+        num_clips=clips,
+        workers=workers,
+    )
+    with _progress() as progress:
+        task = progress.add_task("videos", total=len(rows) + len(strangers))
+        measured, videos = measure_accuracy(
+            recogniser,
+            rows,
+            dataset=dataset.name,
+            unknown=strangers,
+            seed=seed,
+            after_video=lambda: progress.advance(task),
+        )
+    recogniser.runner.close()
+    result = session.finish(
+        kind="accuracy",
+        settings={
+            "clips": clips or opened.spec.num_clips,
+            "where": " ".join(where or ()),
+            "unknown": " ".join(path.name for path in unknown or ()),
+            "runner": recogniser.runner.name,
+        },
+        bundle=opened,
+        videos=videos,
+        accuracy=measured,
+    )
+    console = Console(highlight=False)
+    console.print(tables.accuracy_table(measured))
+    _print_notes(console, tables.accuracy_notes(measured))
+    if output:
+        write_result(result, output)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A.json", exists=True, dir_okay=False)],
+    second: Annotated[Path, typer.Argument(metavar="B.json", exists=True, dir_okay=False)],
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE",
+            help="NAME.STATISTIC>CHANGE or <CHANGE: 'infer.median>+5%', 'total/onnx.p90>+2' (ms), "
+            "'accuracy.top1<-0.02'. NAME is one or more neighbouring parts of case names. "
+            "May be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """What changed from A to B. Exit code 1 when a --fail-if rule is broken or cannot be judged."""
+    from motionfit.benchmarks import rules, tables
+    from motionfit.benchmarks.compare import compare as compare_results
+    from motionfit.benchmarks.result import read_result
+
+    try:
+        parsed = [rules.parse(text) for text in fail_if or ()]
+    except rules.RuleError as error:
+        raise typer.BadParameter(str(error)) from error
+    before, after = read_result(first), read_result(second)
+    comparison = compare_results(before, after)
+    console = Console(highlight=False)
+    for table in tables.comparison_tables(comparison):
+        console.print(table)
+    for warning in comparison.warnings:
+        stderr.print(f"warning: {warning}", markup=False)
+    try:
+        verdicts = [verdict for rule in parsed for verdict in rules.judge(rule, before, after)]
+    except rules.RuleError as error:
+        raise typer.BadParameter(str(error)) from error
+    _print_notes(console, [tables.verdict_line(verdict) for verdict in verdicts])
+    if any(verdict.broken for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+def _open(bundle: str) -> Bundle:
+    return Bundle.open(None if bundle == EMBEDDED else bundle)
+
+
+def _parse_backends(text: str | None) -> tuple[Backend, ...] | None:
+    if text is None:
+        return None
+    allowed = [str(backend) for backend in Backend if backend is not Backend.AUTO]
+    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
+    if wrong := [name for name in names if name not in allowed]:
+        raise typer.BadParameter(f"{wrong[0]!r} is not one of {', '.join(allowed)}")
+    return tuple(Backend(name) for name in names)
+
+
+def _print_notes(console: Console, notes: list[str]) -> None:
+    for note in notes:
+        console.print(note, markup=False, soft_wrap=True)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=stderr,
+        transient=True,
+        disable=not stderr.is_terminal,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Figures quoted in a text are held to the results they come from.
+
+A number in Markdown is tied to its source by a comment right behind it, invisible when rendered:
+
+    12.3<!-- figure: latency.json#cases[name=bikes.mp4/total/onnx].summary.median.value .1f --> ms
+
+that is, a file of the results folder, ``#``, a path into its JSON (keys joined by dots,
+``[3]`` an item of a list, ``[key=value]`` the item that has that value), and a Python format.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from motionfit.benchmarks.result import Result, ResultError, read_result
+
+MARKER = re.compile(r"<!--\s*figure:\s*(?P<file>[^#\s]+)#(?P<path>\S+)\s+(?P<format>\S+)\s*-->")
+ANY_MARKER = re.compile(r"<!--\s*figure\b.*?(-->|$)", re.MULTILINE)
+NUMBER_BEFORE = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]\d+)?%?$|$")
+FILE_MENTION = re.compile(r"benchmarks/results/([\w.-]+\.json)")
+STEP = re.compile(r"\.?(?P<key>\w+)|\[(?P<index>\d+)\]|\[(?P<name>\w+)=(?P<value>[^\]]+)\]")
+NOT_RESULTS = {"schema.json"}
+
+
+def check(text: str, *, results_dir: Path, model_sha256: str) -> list[str]:
+    """What is wrong with the figures of ``text``, one sentence each; empty when all hold.
+
+    A quoted number must be the one in its file, as formatted. Every results file that the text
+    quotes or mentions as ``benchmarks/results/NAME.json`` must name the model ``model_sha256``,
+    or no model at all.
+    """
+    markers = list(MARKER.finditer(text))
+    understood = {marker.start() for marker in markers}
+    problems = [
+        f"not understood: {found[0]}; write  <!-- figure: FILE.json#path format -->"
+        for found in ANY_MARKER.finditer(text)
+        if found.start() not in understood
+    ]
+    files = {marker["file"] for marker in markers}
+    files |= set(FILE_MENTION.findall(text)) - NOT_RESULTS
+    read: dict[str, Result] = {}
+    for name in sorted(files):
+        try:
+            read[name] = read_result(results_dir / name)
+        except ResultError as error:
+            problems.append(str(error))
+            continue
+        problems += _model_problems(name, read[name], model_sha256=model_sha256)
+    for marker in markers:
+        if marker["file"] in read:
+            quoted = NUMBER_BEFORE.search(text[: marker.start()])
+            problems += _figure_problems(
+                marker, quoted=quoted[0] if quoted else "", result=read[marker["file"]]
+            )
+    return problems
+
+
+def _model_problems(name: str, result: Result, *, model_sha256: str) -> list[str]:
+    if result.model is None or result.model.sha256 == model_sha256:
+        return []
+    return [
+        f"{name} was measured with the model {result.model.sha256[:12]}, the one that ships is "
+        f"{model_sha256[:12]}: make it again with  {result.command}"
+    ]
+
+
+def _figure_problems(marker: re.Match[str], *, quoted: str, result: Result) -> list[str]:
+    source = f"{marker['file']}#{marker['path']}"
+    try:
+        value = look_up(result.model_dump(mode="json"), marker["path"])
+    except LookupError as error:
+        return [f"{source}: {error.args[0]}"]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return [f"{source} is not a number but {value!r}"]
+    try:
+        expected = format(value, marker["format"])
+    except ValueError:
+        return [f"{source}: {marker['format']!r} is not a format of a number; try .1f or .1%"]
+    if quoted != expected:
+        return [f"{source} is {expected}, the text says {quoted or 'no number'}"]
+    return []
+
+
+def look_up(value: Any, path: str) -> Any:
+    """The part of a JSON value that ``path`` leads to. Raises LookupError when there is none."""
+    position = 0
+    while position < len(path):
+        step = STEP.match(path, position)
+        if step is None:
+            raise LookupError(f"{path[position:]!r} is not a step of a path")
+        value = _take(value, step)
+        position = step.end()
+    return value
+
+
+def _take(value: Any, step: re.Match[str]) -> Any:
+    if step["key"] is not None and isinstance(value, dict) and step["key"] in value:
+        return value[step["key"]]
+    if step["index"] is not None and isinstance(value, list) and int(step["index"]) < len(value):
+        return value[int(step["index"])]
+    if step["name"] is not None and isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict) and str(item.get(step["name"])) == step["value"]:
+                return item
+    raise LookupError(f"there is no {step[0]}")
