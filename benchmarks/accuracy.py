@@ -11,8 +11,9 @@ from queue import SimpleQueue
 import numpy as np
 
 from motionfit.benchmarks import scores
-from motionfit.benchmarks.result import Video
+from motionfit.benchmarks.result import Result, Video
 from motionfit.benchmarks.scores import Accuracy, Scored, Unreadable
+from motionfit.benchmarks.session import Session
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import DatasetError, VideoError
@@ -90,6 +91,38 @@ def measure_accuracy(
         seed=seed,
     )
     return accuracy, tuple(one.video for one in (*seen, *strangers))
+
+
+def accuracy_result(
+    recogniser: Recogniser,
+    rows: Sequence[Row],
+    *,
+    dataset: str,
+    where: str,
+    unknown: Sequence[NamedVideo],
+    session: Session,
+    after_video: Callable[[], None],
+) -> Result:
+    """``measure_accuracy`` as a result of kind ``accuracy``; ``where`` is how rows were chosen."""
+    measured, videos = measure_accuracy(
+        recogniser,
+        rows,
+        dataset=dataset,
+        unknown=unknown,
+        seed=session.seed,
+        after_video=after_video,
+    )
+    return session.finish(
+        kind="accuracy",
+        settings={
+            "clips": recogniser.num_clips or recogniser.bundle.spec.num_clips,
+            "where": where,
+            "runner": recogniser.runner.name,
+        },
+        bundle=recogniser.bundle,
+        videos=videos,
+        accuracy=measured,
+    )
 
 
 def check_labels(rows: Sequence[Row], *, labels: tuple[str, ...]) -> None:

@@ -1,12 +1,15 @@
 """``motionfit-bench``: speed and accuracy, measured so that they can be believed and repeated."""
 
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.console import run, stderr
@@ -95,7 +98,7 @@ def latency(
     Runtimes and readers are first proven to give equal answers, then timed in turns.
     """
     from motionfit.benchmarks import tables
-    from motionfit.benchmarks.latency import Plan, measure_latency
+    from motionfit.benchmarks.latency import Plan, latency_result
     from motionfit.benchmarks.result import shown_command, write_result
     from motionfit.benchmarks.session import Session
 
@@ -110,27 +113,9 @@ def latency(
         seed=seed,
     )
     session = Session.start(command=shown_command(sys.argv[1:]), seed=seed)
-    with _progress() as progress:
-        task = progress.add_task("rounds", total=rounds + warmup)
-        found = measure_latency(opened, plan, after_round=lambda: progress.advance(task))
-    result = session.finish(
-        kind="latency",
-        settings={
-            "rounds": rounds,
-            "warmup_rounds": warmup,
-            "clips": clips or opened.spec.num_clips,
-            "threads": threads,
-            **{f"runner_{name}": runner for name, runner in found.runners.items()},
-        },
-        bundle=opened,
-        videos=found.videos,
-        cases=found.cases,
-        ratios=found.ratios,
-        excluded=found.excluded,
-    )
-    console = Console(highlight=False)
-    console.print(tables.timing_table(result))
-    _print_notes(console, tables.timing_notes(result))
+    with _progress("rounds", total=rounds + warmup) as advance:
+        result = latency_result(opened, plan, session=session, after_round=advance)
+    _show([tables.timing_table(result)], tables.timing_notes(result))
     if output:
         write_result(result, output)
 
@@ -168,8 +153,8 @@ def accuracy(
     from motionfit.benchmarks import tables
     from motionfit.benchmarks.accuracy import (
         Recogniser,
+        accuracy_result,
         check_labels,
-        measure_accuracy,
         unknown_videos,
     )
     from motionfit.benchmarks.result import shown_command, write_result
@@ -181,39 +166,19 @@ def accuracy(
     rows = matching(read_manifest(dataset), [parse_filter(text) for text in where or ()])
     check_labels(rows, labels=opened.labels)
     strangers = tuple(video for source in unknown or () for video in unknown_videos(source))
+    runner = open_runner(opened, backend=backend, threads=threads)
     session = Session.start(command=shown_command(sys.argv[1:]), seed=seed)
-    recogniser = Recogniser(
-        bundle=opened,
-        runner=open_runner(opened, backend=backend, threads=threads),
-        num_clips=clips,
-        workers=workers,
-    )
-    with _progress() as progress:
-        task = progress.add_task("videos", total=len(rows) + len(strangers))
-        measured, videos = measure_accuracy(
-            recogniser,
+    with closing(runner), _progress("videos", total=len(rows) + len(strangers)) as advance:
+        result = accuracy_result(
+            Recogniser(bundle=opened, runner=runner, num_clips=clips, workers=workers),
             rows,
             dataset=dataset.name,
+            where=" ".join(where or ()),
             unknown=strangers,
-            seed=seed,
-            after_video=lambda: progress.advance(task),
+            session=session,
+            after_video=advance,
         )
-    recogniser.runner.close()
-    result = session.finish(
-        kind="accuracy",
-        settings={
-            "clips": clips or opened.spec.num_clips,
-            "where": " ".join(where or ()),
-            "unknown": " ".join(path.name for path in unknown or ()),
-            "runner": recogniser.runner.name,
-        },
-        bundle=opened,
-        videos=videos,
-        accuracy=measured,
-    )
-    console = Console(highlight=False)
-    console.print(tables.accuracy_table(measured))
-    _print_notes(console, tables.accuracy_notes(measured))
+    _show([tables.accuracy_table(result)], tables.accuracy_notes(result))
     if output:
         write_result(result, output)
 
@@ -243,16 +208,14 @@ def compare(
         raise typer.BadParameter(str(error)) from error
     before, after = read_result(first), read_result(second)
     comparison = compare_results(before, after)
-    console = Console(highlight=False)
-    for table in tables.comparison_tables(comparison):
-        console.print(table)
+    _show(tables.comparison_tables(comparison), [])
     for warning in comparison.warnings:
         stderr.print(f"warning: {warning}", markup=False)
     try:
         verdicts = [verdict for rule in parsed for verdict in rules.judge(rule, before, after)]
     except rules.RuleError as error:
         raise typer.BadParameter(str(error)) from error
-    _print_notes(console, [tables.verdict_line(verdict) for verdict in verdicts])
+    _show([], [tables.verdict_line(verdict) for verdict in verdicts])
     if any(verdict.broken for verdict in verdicts):
         raise typer.Exit(1)
 
@@ -271,21 +234,23 @@ def _parse_backends(text: str | None) -> tuple[Backend, ...] | None:
     return tuple(Backend(name) for name in names)
 
 
-def _print_notes(console: Console, notes: list[str]) -> None:
+def _show(tables: Sequence[Table], notes: Sequence[str]) -> None:
+    console = Console(highlight=False)
+    for table in tables:
+        console.print(table)
     for note in notes:
         console.print(note, markup=False, soft_wrap=True)
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=stderr,
-        transient=True,
-        disable=not stderr.is_terminal,
-    )
+@contextmanager
+def _progress(what: str, *, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal, nothing elsewhere; what it gives is called after each step."""
+    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(
+        *columns, console=stderr, transient=True, disable=not stderr.is_terminal
+    ) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from motionfit.benchmarks.result import Excluded, Ratio, ResultError, TimedCase, Video
+from motionfit.benchmarks.result import Excluded, Ratio, Result, ResultError, TimedCase, Video
 from motionfit.benchmarks.rivals import Arrays, prove_equal
+from motionfit.benchmarks.session import Session
 from motionfit.benchmarks.timing import Case, measure
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.classifier import Answer, Classifier, answer
-from motionfit.inference.errors import BackendError, MissingExtra
+from motionfit.inference.errors import BackendError, MissingExtra, VideoError
 from motionfit.inference.isolation import DecoderProcess
 from motionfit.inference.runner import Backend
 from motionfit.inference.video import Clips, read_clips
@@ -68,7 +69,7 @@ def measure_latency(
         rivals: list[tuple[Case, ...]] = []
         records = []
         for path, name in zip(plan.videos, names, strict=True):
-            clips = read_clips(path, spec=bundle.spec, num_clips=plan.num_clips)
+            clips = _read(decoder, path, name=name, bundle=bundle, plan=plan)
             records.append(Video.of(path, info=clips.info, name=name))
             kept, dropped = _cases(
                 path, name=name, clips=clips, decoder=decoder, classifiers=classifiers, plan=plan
@@ -94,6 +95,29 @@ def measure_latency(
         ),
         excluded=tuple(excluded),
         runners=runners,
+    )
+
+
+def latency_result(
+    bundle: Bundle, plan: Plan, *, session: Session, after_round: Callable[[], None]
+) -> Result:
+    """``measure_latency`` as a result of kind ``latency``."""
+    found = measure_latency(bundle, plan, after_round=after_round)
+    return session.finish(
+        kind="latency",
+        settings={
+            "rounds": plan.rounds,
+            "warmup_rounds": plan.warmup_rounds,
+            "clips": plan.num_clips or bundle.spec.num_clips,
+            "threads": plan.threads,
+            "tolerance": TOLERANCE,
+            **{f"runner_{name}": runner for name, runner in found.runners.items()},
+        },
+        bundle=bundle,
+        videos=found.videos,
+        cases=found.cases,
+        ratios=found.ratios,
+        excluded=found.excluded,
     )
 
 
@@ -124,6 +148,13 @@ def open_classifiers(
     if not found:
         raise BackendError(f"no runtime can be measured: {excluded[-1].reason}")
     return found, excluded
+
+
+def _read(decoder: DecoderProcess, path: Path, *, name: str, bundle: Bundle, plan: Plan) -> Clips:
+    try:
+        return decoder.read_clips(path, spec=bundle.spec, num_clips=plan.num_clips)
+    except VideoError as error:
+        raise type(error)(f"{name}: {error}") from error
 
 
 def _cases(

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from motionfit.benchmarks.compare import Comparison
 from motionfit.benchmarks.record import Estimate
-from motionfit.benchmarks.result import Result, Summary
+from motionfit.benchmarks.result import Result, ResultError, Summary
 from motionfit.benchmarks.rules import Verdict
 from motionfit.benchmarks.scores import Accuracy
 
@@ -53,8 +53,9 @@ def noise_notes(result: Result) -> list[str]:
     ]
 
 
-def accuracy_table(accuracy: Accuracy) -> Table:
+def accuracy_table(result: Result) -> Table:
     """The figures of a whole data set, then of its frame rates, then of its classes."""
+    accuracy = _accuracy(result)
     table = _table("figure", "videos", "value", "95 % interval")
     n = str(accuracy.videos)
     table.add_row("top-1", n, *_share(accuracy.top1))
@@ -80,8 +81,9 @@ def accuracy_table(accuracy: Accuracy) -> Table:
     return table
 
 
-def accuracy_notes(accuracy: Accuracy) -> list[str]:
+def accuracy_notes(result: Result) -> list[str]:
     """How the intervals were made, and every unreadable video by name."""
+    accuracy = _accuracy(result)
     notes = [f"intervals: {accuracy.clusters} clusters (one per {accuracy.resampled_by}) resampled"]
     unreadable = accuracy.unreadable + (accuracy.unknown.unreadable if accuracy.unknown else ())
     if unreadable:
@@ -119,6 +121,12 @@ def verdict_line(verdict: Verdict) -> str:
     """One rule for one case, in a line."""
     outcome = "broken" if verdict.broken else "kept"
     return f"{outcome}: {verdict.rule.text}  {verdict.name}: {verdict.reason}"
+
+
+def _accuracy(result: Result) -> Accuracy:
+    if result.accuracy is None:
+        raise ResultError(f"a result of kind {result.kind} says nothing of accuracy")
+    return result.accuracy
 
 
 def _case_labels(table: Table, names: Sequence[str]) -> Iterator[str]:

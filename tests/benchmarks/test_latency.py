@@ -156,4 +156,5 @@ def test_what_cannot_be_measured_is_one_line(bundle: Path, bench: Bench, tmp_pat
         assert done.returncode == 1
         assert len(done.stderr.strip().splitlines()) == 1
         assert done.stderr.startswith("error: ")
+        assert "text.mp4: " in done.stderr or "bundle.json" in done.stderr
         assert not (tmp_path / "out.json").exists()

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from motionfit.benchmarks.result import (
     FORMAT,
@@ -108,6 +107,7 @@ def test_committed_results_can_be_read() -> None:
         ({"created_utc": "2026-01-02T03:04:05"}, r"created_utc: .*timezone"),
         ({"model": {"name": "a", "sha256": "short"}}, r"model.sha256: String should match"),
         ({"machine": {}}, r"machine.cpu: Field required"),
+        ({"cases": [{"name": "a", "samples_ms": []}]}, r"cases.0.samples_ms: .*at least 1 item"),
     ],
 )
 def test_what_is_not_a_result_is_refused_with_the_reason(
@@ -156,11 +156,6 @@ def test_a_summary_refuses_what_its_samples_do_not_allow() -> None:
     many = TimedCase.of("a", [1.0] * 662, seed=0).summary
     assert many.p99 == 1.0
     assert many.refused == {}
-
-
-def test_a_case_has_samples() -> None:
-    with pytest.raises((ValidationError, ValueError, ZeroDivisionError)):
-        TimedCase.of("a", [], seed=0)
 
 
 def test_the_command_is_recorded_without_folders(tmp_path: Path) -> None:
