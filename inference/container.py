@@ -7,6 +7,7 @@ unseen. Metadata that is not UTF-8 is ignored.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import BinaryIO, TypeAlias
 
 import av
@@ -31,6 +32,10 @@ _MAGIC = (
     (b"OggS", "ogg"),
 )
 _TS_PACKET_BYTES = (188, 192, 204)
+# AVI stores no times, and FFmpeg guesses others for MPEG-PS after a seek than before.
+_GUESSED_TIMES = {"avi", "mpeg"}
+_LONGEST_GAP_SECONDS = 10
+FALLBACK_TIME_BASE = Fraction(1, 1_000_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +48,12 @@ class PacketIndex:
     """(presentation time, decoding time) of each key frame, ascending."""
     end: int
     """When the last picture leaves the screen."""
+    continuous: bool
+    """Whether one clock runs through the stream: times that jump back, or far ahead where pieces
+    were joined, say nothing."""
     trusted: bool
-    """Whether each picture has a presentation time of its own. Where not (AVI stores none), only
-    decoding everything tells which picture is on screen when."""
+    """Whether each picture has a presentation time of its own that is the same after a seek. Where
+    not (AVI stores none), only decoding everything tells which picture is on screen when."""
 
 
 def sniff(head: bytes) -> str:
@@ -100,41 +108,69 @@ def read_index(container: InputContainer, stream: VideoStream, *, max_frames: in
 
     Raises NoFrames when it holds no packet, VideoTooLarge beyond ``max_frames`` packets.
     """
-    shown: list[int] = []
+    shown: list[tuple[int, int]] = []
     keys: list[tuple[int, int]] = []
-    last_stamp: int | None = None
-    trusted = container.format.name != "avi"
-    duration = packets = 0
+    last: VideoPacket | None = None
+    timed = continuous = True
+    count = 0
     for packet in demux(container, stream):
-        packets += 1
-        if packets > max_frames:
+        count += 1
+        if count > max_frames:
             raise VideoTooLarge(f"more than {max_frames} frames; cut the video or raise the limit")
-        stamp = decoding_time(packet)
-        if packet.pts is None or stamp is None:
-            trusted = False
+        if packet.pts is None:
+            timed = False
             continue
-        trusted &= last_stamp is None or stamp >= last_stamp
-        last_stamp = stamp
-        duration = packet.duration or duration
+        # Packets that an edit list hides are only there to be decoded before others.
+        if not packet.is_discard:
+            continuous &= _goes_on(packet, last=last, keys=keys)
+            last = packet
         if packet.is_keyframe:
-            keys.append((packet.pts, stamp))
+            keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
         if keys and not packet.is_discard and packet.pts >= keys[0][0]:
-            shown.append(packet.pts)
-    if not packets:
+            shown.append((packet.pts, packet.duration or 0))
+    if not count:
         raise NoFrames("the container holds no pictures: only headers, or cut before the first")
     shown.sort()
-    trusted &= bool(shown) and len(set(shown)) == len(shown)
+    times = tuple(time for time, _ in shown)
+    unique = bool(times) and len(set(times)) == len(times)
     return PacketIndex(
-        times=tuple(shown),
+        times=times,
         keys=tuple(sorted(keys)),
-        end=shown[-1] + max(1, duration) if shown else 0,
-        trusted=trusted,
+        end=times[-1] + _last_duration(shown, stream) if shown else 0,
+        continuous=continuous,
+        trusted=timed and unique and continuous and container.format.name not in _GUESSED_TIMES,
     )
 
 
-def decoding_time(packet: VideoPacket) -> int | None:
-    """When the packet is due at the decoder, in the stream's ticks."""
-    return packet.dts if packet.dts is not None else packet.pts
+def _goes_on(
+    packet: VideoPacket, *, last: "VideoPacket | None", keys: list[tuple[int, int]]
+) -> bool:
+    """Whether the times of a packet go on from those of the packets before it."""
+    assert packet.pts is not None
+    # Pictures may be shown before the key frame that they follow, not before the one before it.
+    floor = keys[-1:] if packet.is_keyframe else keys[-2:-1]
+    if floor and packet.pts < floor[0][0]:
+        return False
+    if last is None or last.dts is None or packet.dts is None:
+        return True
+    ahead_seconds = (packet.dts - last.dts) * packet.time_base
+    if packet.stream.container.format.name == "mpegts" and ahead_seconds > _LONGEST_GAP_SECONDS:
+        return False
+    return ahead_seconds >= 0
+
+
+def _last_duration(shown: list[tuple[int, int]], stream: VideoStream) -> int:
+    """How long, in ticks, the last of ``shown`` (time, duration; 0 unknown) stays on screen."""
+    if shown[-1][1]:
+        return shown[-1][1]
+    if len(shown) > 1:
+        return max(1, shown[-1][0] - shown[-2][0])
+    return max(1, round(1 / (frame_rate(stream) * (stream.time_base or FALLBACK_TIME_BASE))))
+
+
+def frame_rate(stream: VideoStream) -> Fraction:
+    """Frames per second on average, as the file says or FFmpeg guesses, else 25."""
+    return stream.average_rate or stream.guessed_rate or Fraction(25)
 
 
 def _video_stream(container: InputContainer) -> VideoStream:

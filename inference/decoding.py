@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, dropwhile
 from typing import BinaryIO, Self
 
 import av
@@ -11,9 +11,10 @@ import numpy as np
 from av import VideoFrame
 
 from motionfit.inference.container import (
+    FALLBACK_TIME_BASE,
     VideoPacket,
-    decoding_time,
     demux,
+    frame_rate,
     open_container,
     read_index,
 )
@@ -28,9 +29,6 @@ from motionfit.inference.sampling import (
 )
 
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
-_FALLBACK_RATE = Fraction(25)
-# Stamps this far backwards are another stretch of time, not just another order.
-_BACKWARDS_US = MICROSECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +84,7 @@ class VideoReader:
     def __init__(self, file: BinaryIO, *, limits: DecodeLimits | None = None) -> None:
         self._file = file
         self._limits = limits or DecodeLimits()
-        self._damaged = 0
+        self._damaged: set[tuple[int | None, int | None]] = set()
         self._first: VideoFrame | None = None
         self.notes: list[str] = []
         self._container, self._stream = open_container(file)
@@ -98,7 +96,7 @@ class VideoReader:
         except Exception:
             self.close()
             raise
-        self._time_base = self._stream.time_base or Fraction(1, MICROSECONDS)
+        self._time_base = self._stream.time_base or FALLBACK_TIME_BASE
         self._key_times_us = np.array([self._since_start(t) for t, _ in self.index.keys], np.int64)
         self.duration_us = self._since_start(self.index.end)
 
@@ -141,12 +139,7 @@ class VideoReader:
         moments = np.unique(times_us)
         chosen: list[Picture] = []
         while len(chosen) < len(moments):
-            before = len(chosen)
-            self._select_from(moments, chosen, scaler=scaler)
-            if len(chosen) == before:
-                if not chosen:
-                    raise self._nothing_decoded()
-                chosen += [chosen[-1]] * (len(moments) - before)
+            chosen += self._next_pictures(moments[len(chosen) :], scaler=scaler)
         return [chosen[i] for i in np.searchsorted(moments, times_us)]
 
     def decode_all(self, scaler: Scaler) -> Decoded:
@@ -170,96 +163,116 @@ class VideoReader:
             stamps.append(frame.pts if frame.pts is not None else frame.dts)
         if not pictures:
             raise self._nothing_decoded()
-        times = self._presentation_times(stamps)
-        if self.duration_us <= times[-1]:
-            self.duration_us = int(times[-1]) + self._frame_us()
-        return Decoded(pictures=pictures, times_us=times)
+        return Decoded(pictures=pictures, times_us=self._presentation_times(stamps))
 
-    def _select_from(self, moments: Times, chosen: list[Picture], *, scaler: Scaler) -> None:
-        """Append the pictures of the next moments, up to where seeking on is quicker."""
+    def _next_pictures(self, moments: Times, *, scaler: Scaler) -> list[Picture]:
+        """The pictures of the first of ``moments``, one or more, up to where seeking is quicker."""
+        key, step = self._key_before(moments[0]), 1
+        while True:
+            if pictures := self._pictures_from(key, moments, scaler=scaler):
+                return pictures
+            if key == 0:
+                raise self._nothing_decoded()
+            key, step = max(0, key - step), 2 * step
+
+    def _pictures_from(self, key: int, moments: Times, *, scaler: Scaler) -> list[Picture]:
+        """As ``_next_pictures``, decoded from a key frame on.
+
+        Nothing when the key frame does not lead to them: it is damaged, only marked as one, or one
+        from which the picture builds up over many frames.
+        """
+        chosen: list[Picture] = []
         shown: VideoFrame | None = None
-        start = self._key_before(moments[len(chosen)])
-        for frame in self._frames(start=self.index.keys[start][1]):
-            if frame.pts is None:
-                continue
-            time_us = self._since_start(frame.pts)
-            # A moment before anything that could be decoded gets the first that could.
+        for frame, time_us in self._timed_frames(key):
             past = int(np.searchsorted(moments[len(chosen) :] + EARLY_US, time_us, side="left"))
-            if past:
-                chosen += [scaler(shown or frame)] * past
+            marked = time_us == self._key_times_us[key] and not frame.key_frame
+            if shown is None and key and (past or marked):
+                return []
+            # A moment before anything that could be decoded gets the first that could.
+            chosen += [scaler(shown or frame)] * past if past else []
             if len(chosen) == len(moments):
-                return
+                return chosen
             shown = frame
-            if self._key_times_us[self._key_before(moments[len(chosen)])] > time_us:
-                return
+            next_key = self._key_before(moments[len(chosen)])
+            if chosen and self._key_times_us[next_key] > time_us:
+                return chosen
         if shown is not None:
             chosen += [scaler(shown)] * (len(moments) - len(chosen))
+        return chosen
 
     def _key_before(self, moment_us: np.int64) -> int:
         """Which key frame is the last on screen by a moment."""
         after = np.searchsorted(self._key_times_us, moment_us + EARLY_US, side="right")
         return max(0, int(after) - 1)
 
-    def _frames(self, *, start: int | None = None) -> Iterator[VideoFrame]:
-        """Decoded frames in presentation order, from the key frame decoded at ``start`` on."""
-        for packet in self._packets(start):
+    def _timed_frames(self, key: int) -> Iterator[tuple[VideoFrame, int]]:
+        """Decoded frames from a key frame on, and when, in microseconds, each is shown."""
+        for frame in self._frames(self.index.keys[key]):
+            # Pictures shown before the key frame that they follow need those before it.
+            if frame.pts is not None and frame.pts >= self.index.keys[key][0]:
+                yield frame, self._since_start(frame.pts)
+
+    def _frames(self, key: tuple[int, int] | None = None) -> Iterator[VideoFrame]:
+        """Decoded frames in presentation order, of the whole file or from a key frame on."""
+        for packet in self._packets(key):
             try:
                 frames = self._stream.codec_context.decode(packet)
             except MemoryError:
                 raise
             except av.FFmpegError:
-                self._damaged += 1
+                self._damaged.add((packet.pos, packet.pts) if packet else (None, None))
                 continue
             for frame in frames:
                 self._check_size(frame.width, frame.height)
                 self._first = self._first or frame
                 yield frame
 
-    def _packets(self, start: int | None) -> Iterator["VideoPacket | None"]:
-        """Packets from the one decoded at ``start`` on, then None, which drains the decoder."""
-        packets = None if start is None else self._seek(start)
+    def _packets(self, key: tuple[int, int] | None) -> Iterator["VideoPacket | None"]:
+        """Packets from the start or from a key frame on, then None, which drains the decoder."""
+        packets = None if key is None else self._seek(key)
         if packets is None:
             self._container.close()
             self._container, self._stream = open_container(self._file)
             packets = demux(self._container, self._stream)
-        for packet in packets:
-            if start is None or (stamp := decoding_time(packet)) is None or stamp >= start:
-                yield packet
+            if key is not None:
+                packets = dropwhile(lambda packet: not _is_key(packet, key), packets)
+        yield from packets
         yield None
 
-    def _seek(self, start: int) -> Iterator[VideoPacket] | None:
-        """Packets from somewhere at or before ``start``; None when the container cannot seek."""
+    def _seek(self, key: tuple[int, int]) -> Iterator[VideoPacket] | None:
+        """Packets from a key frame on; None when seeking does not lead there."""
         try:
-            self._container.seek(start, stream=self._stream)
+            self._container.seek(key[1], stream=self._stream)
         except av.FFmpegError:
             return None
         packets = demux(self._container, self._stream)
-        first = next(packets, None)
-        stamp = None if first is None else decoding_time(first)
-        if first is None or stamp is None or stamp > start:
-            return None
-        return chain([first], packets)
+        for packet in packets:
+            if _is_key(packet, key):
+                return chain([packet], packets)
+            if packet.is_keyframe and (packet.pts is None or packet.pts > key[0]):
+                return None
+        return None
 
     def _presentation_times(self, stamps: list[int | None]) -> Times:
         """Ascending times, microseconds, of frames that came out of the decoder with ``stamps``.
 
         Frames come in presentation order. Stamps that are merely in decoding order (AVI) are
-        sorted; missing, repeated or backward ones give way to even spacing.
+        sorted; missing, repeated or discontinuous ones give way to even spacing. Sets
+        ``duration_us`` to match.
         """
-        known = [stamp for stamp in stamps if stamp is not None]
-        times = np.array([to_microseconds(t, self._time_base) for t in known], np.int64)
-        complete = len(known) == len(stamps) and len(set(known)) == len(known)
-        if complete and (len(times) < 2 or np.diff(times).min() > -_BACKWARDS_US):
-            return np.asarray(np.sort(times) - times.min())
-        rate = 1e6 / self._frame_us()
+        known = sorted({stamp for stamp in stamps if stamp is not None})
+        frame_us = max(1, round(MICROSECONDS / frame_rate(self._stream)))
+        if self.index.continuous and len(known) == len(stamps):
+            times = [to_microseconds(stamp - known[0], self._time_base) for stamp in known]
+            end_us = to_microseconds(self.index.end - known[0], self._time_base)
+            self.duration_us = end_us if end_us > times[-1] else times[-1] + frame_us
+            return np.array(times, np.int64)
+        rate = MICROSECONDS / frame_us
         self.notes.append(
             f"Frames have no usable times: taken as evenly spaced at {rate:.2f} a second."
         )
-        return np.arange(len(stamps), dtype=np.int64) * self._frame_us()
-
-    def _frame_us(self) -> int:
-        rate = self._stream.average_rate or self._stream.guessed_rate or _FALLBACK_RATE
-        return max(1, round(MICROSECONDS / rate))
+        self.duration_us = len(stamps) * frame_us
+        return np.arange(len(stamps), dtype=np.int64) * frame_us
 
     def _since_start(self, ticks: int) -> int:
         origin = self.index.times[0] if self.index.times else 0
@@ -279,11 +292,15 @@ class VideoReader:
         if frame.interlaced_frame:
             notes.append("The video is interlaced and was not deinterlaced.")
         if self._damaged:
-            notes.append(f"{self._damaged} damaged packets were skipped.")
+            notes.append(f"{len(self._damaged)} damaged packets were skipped.")
         return notes
 
     def _nothing_decoded(self) -> UnreadableVideo:
         return UnreadableVideo(
-            f"not one picture could be decoded ({self._damaged} packets tried): the video is "
+            f"not one picture could be decoded ({len(self._damaged)} packets failed): the video is "
             "damaged, encrypted or incomplete"
         )
+
+
+def _is_key(packet: VideoPacket, key: tuple[int, int]) -> bool:
+    return packet.is_keyframe and packet.pts == key[0]
