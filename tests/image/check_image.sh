@@ -28,29 +28,29 @@ if docker info >/dev/null 2>&1; then
   alone() { docker run --rm --entrypoint "$1" "$image" "${@:2}"; }
   remove() { docker rm --force "$container"; }
 else
-  buildah() { command buildah --storage-driver vfs "$@"; }
+  buildah=(buildah --storage-driver vfs)
   build() {
-    buildah bud --isolation chroot --format docker --pull-never \
+    "${buildah[@]}" bud --isolation chroot --format docker --pull-never \
       --tag "$image" --target "$target" "${extra[@]}" .
   }
-  size() { buildah images --format '{{.Size}}' "$image"; }
+  size() { "${buildah[@]}" images --format '{{.Size}}' "$image"; }
   config() {
-    buildah inspect --type image "$image" |
+    "${buildah[@]}" inspect --type image "$image" |
       python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin)["Docker"]["config"]))'
   }
-  create() { buildah from --pull-never "$image"; }
+  create() { "${buildah[@]}" from --pull-never "$image"; }
+  run=("${buildah[@]}" run --isolation chroot --env MOTIONFIT_PORT="$port")
   # buildah runs no entry point by itself.
   start() {
-    inside $(setting '" ".join(config["Entrypoint"])') &
+    mapfile -t entry < <(setting '"\n".join(config["Entrypoint"])')
+    "${run[@]}" "$container" -- "${entry[@]}" &
     server=$!
   }
-  inside() {
-    buildah run --isolation chroot --env MOTIONFIT_PORT="$port" "$container" -- "$@"
-  }
+  inside() { "${run[@]}" "$container" -- "$@"; }
   alone() { inside "$@"; }
   remove() {
     [ -z "${server:-}" ] || { kill "$server"; wait "$server" || true; }
-    buildah rm "$container"
+    "${buildah[@]}" rm "$container"
   }
 fi
 setting() { config | python3 -c "import json, sys; config = json.load(sys.stdin); print($1)"; }
