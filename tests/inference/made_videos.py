@@ -4,6 +4,7 @@ The number is written as 4 x 4 black and white blocks in the centre of the pictu
 a four-bit check sum, so a broken or blended picture is noticed and not taken for another number.
 """
 
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -31,6 +32,7 @@ FAST: dict[str, dict[str, str]] = {
     "libvpx": {"deadline": "realtime", "cpu-used": "8", "g": "12"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8", "g": "12"},
 }
+PIXEL_FORMATS = {"mjpeg": "yuvj420p", "png": "rgb24", "gif": "rgb8", "prores_ks": "yuv422p10le"}
 
 
 def numbered(number: int, *, width: int = WIDTH, height: int = HEIGHT) -> Picture:
@@ -93,7 +95,7 @@ def write_video(
     codec: str = "libx264",
     rate: Fraction | int = 25,
     time_base: Fraction | None = None,
-    pix_fmt: str = "yuv420p",
+    pix_fmt: str | None = None,
     container_format: str | None = None,
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
@@ -107,7 +109,7 @@ def write_video(
     ) as container:
         sound = container.add_stream("aac", rate=48_000) if sound_first else None
         stream = container.add_stream(codec, rate=Fraction(rate), options=_options(codec, options))
-        stream.pix_fmt = pix_fmt
+        stream.pix_fmt = pix_fmt = pix_fmt or PIXEL_FORMATS.get(codec, "yuv420p")
         base = time_base or 1 / Fraction(rate)
         stream.codec_context.time_base = base
         shown = iter(pictures) if pictures else (numbered(i) for i in range(len(times)))
@@ -123,6 +125,57 @@ def write_video(
         if sound is not None:
             _write_silence(container, sound, seconds=float(times[-1]))
     return path
+
+
+def remux(
+    source: Path,
+    target: Path,
+    *,
+    change: Callable[[Sequence[av.Packet]], object] | None = None,
+    container_options: dict[str, str] | None = None,
+) -> Path:
+    """Copy the packets of ``source``, after ``change`` was done to them."""
+    with (
+        av.open(source) as old,
+        av.open(target, "w", container_options=container_options or {}) as new,
+    ):
+        stream = new.add_stream_from_template(old.streams.video[0])
+        packets = [packet for packet in old.demux(video=0) if packet.size]
+        if change:
+            change(packets)
+        for packet in packets:
+            packet.stream = stream
+            new.mux(packet)
+    return target
+
+
+def shift(packets: Iterable[av.Packet], ticks: int) -> None:
+    """Move packets in time."""
+    for packet in packets:
+        packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+
+
+def edit_list(path: Path) -> list[tuple[int, int]]:
+    """(milliseconds, first media tick) of each edit of an MP4 with one track."""
+    data = path.read_bytes()
+    at = data.index(b"elst") + 8
+    count = int.from_bytes(data[at : at + 4], "big")
+    return [struct.unpack_from(">Ii", data, at + 4 + 12 * i) for i in range(count)]
+
+
+def write_edit_list(path: Path, edits: Sequence[tuple[int, int]]) -> None:
+    """Replace the edit list of an MP4 with one track whose headers follow its data."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") - 4
+    old_size = int.from_bytes(data[at : at + 4], "big")
+    table = b"".join(struct.pack(">IiI", *edit, 1 << 16) for edit in edits)
+    box = struct.pack(">I4sII", 16 + len(table), b"elst", 0, len(edits)) + table
+    data[at : at + old_size] = box
+    for parent in (b"edts", b"trak", b"moov"):
+        size_at = data.rindex(parent, 0, at) - 4
+        size = int.from_bytes(data[size_at : size_at + 4], "big") + len(box) - old_size
+        data[size_at : size_at + 4] = size.to_bytes(4, "big")
+    path.write_bytes(data)
 
 
 def _options(codec: str, options: dict[str, str] | None) -> dict[str, str]:
