@@ -142,7 +142,7 @@ def _operation(pipeline: Pipeline) -> APIRouter:
 
     @router.get("/model", summary="Which model answers?", responses={200: _example(EXAMPLE_MODEL)})
     async def model() -> ModelBody:
-        return ModelBody.of(pipeline.bundle, backend=pipeline.runner.name)
+        return ModelBody.of(pipeline.bundle, backend=pipeline.backend)
 
     return router
 

@@ -1,9 +1,14 @@
 """The limit on a request's bytes, counted while the body streams. Nothing is held back."""
 
+import asyncio
+from contextlib import suppress
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from motionfit.serving.errors import UploadTooLarge
+
+_LINGER_SECONDS = 5.0
 
 
 class BodyLimit:
@@ -12,6 +17,10 @@ class BodyLimit:
     A body declared too large by Content-Length is refused before its first byte is asked for, so
     that a client which waits for "100 Continue" never sends it. The declaration is not trusted
     beyond that: what arrives is counted.
+
+    Many clients send all they have before they look at the answer, and see a broken connection
+    instead of it when the server hangs up first. So after a refusal at most as many bytes again
+    are dropped unread, for a few seconds, and then the connection is closed.
     """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
@@ -32,29 +41,45 @@ class _CountedBody:
         self._max_bytes = max_bytes
         headers = Headers(scope=scope)
         self._declared = _declared_bytes(headers)
-        self._complete = self._declared == 0 and "transfer-encoding" not in headers
+        self._complete = self._declared == 0
+        self._client_waits = headers.get("expect", "").lower() == "100-continue"
         self._received = 0
+        self._hang_up = False
 
     async def receive(self) -> Message:
         if (self._declared or 0) > self._max_bytes:
             raise self._too_large(f"{self._declared} bytes")
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._received += len(message.get("body", b""))
-            self._complete = not message.get("more_body", False)
+        message = await self._next()
         if self._received > self._max_bytes:
             raise self._too_large(f"more than {self._max_bytes} bytes")
         return message
 
     async def send(self, message: Message) -> None:
-        # Without this the HTTP server would go on reading, and dropping, what is left of the body.
-        if message["type"] == "http.response.start" and self._rest_is_unbounded():
-            MutableHeaders(scope=message)["connection"] = "close"
+        if message["type"] == "http.response.start":
+            fits = self._declared is not None and self._declared <= self._max_bytes
+            self._hang_up = not self._complete and not fits
+            if self._hang_up:
+                MutableHeaders(scope=message)["connection"] = "close"
+        last = message["type"] == "http.response.body" and not message.get("more_body", False)
+        if self._hang_up and last:
+            await self._send({**message, "more_body": True})
+            await self._drop_the_rest()
+            message = {"type": "http.response.body", "body": b""}
         await self._send(message)
 
-    def _rest_is_unbounded(self) -> bool:
-        fits = self._declared is not None and self._declared <= self._max_bytes
-        return not self._complete and not fits
+    async def _next(self) -> Message:
+        self._client_waits = False
+        message = await self._receive()
+        self._received += len(message.get("body", b""))
+        self._complete = not message.get("more_body", False)
+        return message
+
+    async def _drop_the_rest(self) -> None:
+        end = self._received + self._max_bytes
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while not (self._client_waits or self._complete or self._received > end):
+                    await self._next()
 
     def _too_large(self, got: str) -> UploadTooLarge:
         return UploadTooLarge(
@@ -64,6 +89,8 @@ class _CountedBody:
 
 
 def _declared_bytes(headers: Headers) -> int | None:
-    if (text := headers.get("content-length")) is not None:
-        return int(text) if text.isdecimal() else None
-    return None if "transfer-encoding" in headers else 0
+    """The length that the client declares, None for a body of unknown length."""
+    if "transfer-encoding" in headers:
+        return None
+    text = headers.get("content-length", "0")
+    return int(text) if text.isdecimal() else None

@@ -1,22 +1,20 @@
-"""From an uploaded file to an answer: decoding processes, one owner of the model, readiness."""
+"""From an uploaded file to an answer: decoding processes, the model's thread, readiness."""
 
 import asyncio
 import logging
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import BinaryIO, Self, cast
-
-import numpy as np
-from numpy.typing import NDArray
 
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.classifier import Answer, answer
 from motionfit.inference.decoding import DecodeLimits
 from motionfit.inference.errors import BackendError
-from motionfit.inference.runner import Output, Runner, open_runner
+from motionfit.inference.runner import open_runner
 from motionfit.inference.warmup import made_clip
 from motionfit.serving.decoding import DecoderPool
+from motionfit.serving.model import ModelThread
 from motionfit.serving.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -25,35 +23,39 @@ log = logging.getLogger(__name__)
 class Pipeline:
     """An opened bundle with what it takes to answer. Ready once it answered a made clip."""
 
-    def __init__(self, bundle: Bundle, runner: Runner, *, decoders: DecoderPool) -> None:
+    def __init__(self, bundle: Bundle, *, model: ModelThread, decoders: DecoderPool) -> None:
         self.bundle = bundle
-        self.runner = runner
         self.ready = False
         self.failure: BackendError | None = None
         """Why it will never be ready."""
+        self._model = model
         self._decoders = decoders
-        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """Open the bundle and its runner.
+        """Open the bundle and load its model.
 
-        Raises BundleError or BackendError.
+        Raises BundleError, BackendError or MissingExtra.
         """
         bundle = Bundle.open(settings.bundle)
-        runner = open_runner(
-            bundle, backend=settings.backend, device=settings.device, threads=settings.threads
+        backend, device = settings.backend, settings.device
+        model = ModelThread(
+            partial(open_runner, bundle, backend=backend, device=device, threads=settings.threads)
         )
         limits = DecodeLimits(timeout_seconds=settings.decode_timeout_seconds)
-        return cls(bundle, runner, decoders=DecoderPool(settings.decoders, limits=limits))
+        return cls(bundle, model=model, decoders=DecoderPool(settings.decoders, limits=limits))
+
+    @property
+    def backend(self) -> str:
+        """Runtime and device that run the model."""
+        return self._model.name
 
     async def classify(self, video: BinaryIO, *, num_clips: int | None, top: int) -> Answer:
         """The answer for an open video, which is closed afterwards. Raises a VideoError."""
         clips, decode_ms = await self._decoders.read_clips(
             video, spec=self.bundle.spec, num_clips=num_clips
         )
-        loop = asyncio.get_running_loop()
-        output, infer_ms = await loop.run_in_executor(self._model_thread, self._infer, clips.frames)
+        output, infer_ms = await self._model.run(clips.frames)
         timings_ms = {"decode": decode_ms, "infer": infer_ms}
         return answer(output, clips, bundle=self.bundle, top=top, timings_ms=timings_ms)
 
@@ -77,10 +79,4 @@ class Pipeline:
         """Finish what is being worked on; end the decoding processes and free the model."""
         self.ready = False
         self._decoders.close()
-        self._model_thread.shutdown()
-        self.runner.close()
-
-    def _infer(self, frames: NDArray[np.uint8]) -> tuple[Output, float]:
-        started = time.perf_counter()
-        output = self.runner.run(frames)
-        return output, (time.perf_counter() - started) * 1000
+        self._model.close()

@@ -84,7 +84,15 @@ TABLE: Mapping[type[MotionfitError], _Row] = {
 
 
 def install_problems(app: FastAPI) -> None:
-    """Make every error of ``app`` a problem."""
+    """Make every error of ``app`` a problem, and describe problems in its OpenAPI document."""
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = original()
+        document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
     app.add_exception_handler(MotionfitError, _on_motionfit_error)
     app.add_exception_handler(RequestValidationError, _on_bad_parameter)
     app.add_exception_handler(HTTPException, _on_http_error)

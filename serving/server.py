@@ -51,7 +51,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         model = f"{self.pipeline.bundle.name} {self.pipeline.bundle.version}"
-        typer.echo(f"Listening on {self._url} with {model} on {self.pipeline.runner.name}")
+        typer.echo(f"Listening on {self._url} with {model} on {self.pipeline.backend}")
 
     async def on_tick(self, counter: int) -> bool:
         if self.pipeline.ready and not self._announced:

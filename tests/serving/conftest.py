@@ -1,0 +1,222 @@
+"""A tiny bundle, made clips, and real servers in processes of their own."""
+
+import hashlib
+import io
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+import httpx
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from motionfit.inference.clip import ClipSpec
+from motionfit.inference.warmup import made_clip
+from motionfit.serving.problems import MEDIA_TYPE, Problem
+
+ROOT = Path(__file__).parents[2]
+COMMAND = Path(sysconfig.get_path("scripts")) / "motionfit-serve"
+SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=3)
+LABELS = ("red", "green", "blue")
+PATIENCE_SECONDS = 30.0
+
+
+def write_bundle(folder: Path, *, graph: onnx.GraphProto | None = None) -> Path:
+    """A bundle whose model says which colour a clip has most of."""
+    folder.mkdir(parents=True)
+    opset = [helper.make_opsetid("", 18)]
+    model = helper.make_model(graph or colour_graph(), opset_imports=opset, ir_version=10)
+    content = model.SerializeToString()
+    (folder / "model.onnx").write_bytes(content)
+    entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    manifest = {
+        "format": 1,
+        "name": "colours",
+        "spec": SPEC.to_json(),
+        "labels": list(LABELS),
+        "files": {"model.onnx": entry},
+    }
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def colour_graph() -> onnx.GraphProto:
+    shape = ["N", SPEC.num_frames, SPEC.crop, SPEC.crop, 3]
+    axes = helper.make_tensor("axes", TensorProto.INT64, [3], [1, 2, 3])
+    scale = helper.make_tensor("scale", TensorProto.FLOAT, [1], np.array([0.1], np.float32))
+    return helper.make_graph(
+        [
+            helper.make_node("Cast", ["frames"], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["pixels", "axes"], ["embedding"], keepdims=0),
+            helper.make_node("Mul", ["embedding", "scale"], ["logits"]),
+        ],
+        "colours",
+        [helper.make_tensor_value_info("frames", TensorProto.UINT8, shape)],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 3]),
+            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", 3]),
+        ],
+        [axes, scale],
+    )
+
+
+@dataclass
+class ServerProcess:
+    """A running ``motionfit-serve``, and what it printed."""
+
+    process: subprocess.Popen[str]
+    temp: Path
+    """The only folder that it may put temporary files into."""
+    errors: Path
+    """Its stderr, as a file."""
+    printed: list[str] = field(default_factory=list)
+    _lines: "queue.Queue[str]" = field(default_factory=queue.Queue)
+
+    def __post_init__(self) -> None:
+        threading.Thread(target=self._read, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return self.wait_for(r"Listening on (http://\S+)")
+
+    @property
+    def log(self) -> str:
+        return self.errors.read_text()
+
+    def wait_ready(self) -> "ServerProcess":
+        self.wait_for("(Ready)")
+        return self
+
+    def wait_for(self, pattern: str) -> str:
+        """The first group of a line that was, or will be, printed."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not (found := re.search(pattern, "\n".join(self.printed))):
+            try:
+                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                line = ""
+            if not line:
+                pytest.fail(f"never printed {pattern!r}; stdout: {self.printed}\n{self.log}")
+            self.printed.append(line.rstrip("\n"))
+        return found[1]
+
+    def children(self) -> list[int]:
+        """Process ids of its decoding processes."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(pid) for task in tasks for pid in task.read_text().split()]
+
+    def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and wait; the exit code."""
+        self.process.send_signal(sig)
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put("")
+
+
+Start = Callable[..., "ServerProcess"]
+
+
+@contextmanager
+def serving(*arguments: object) -> Iterator[ServerProcess]:
+    """``motionfit-serve`` on a free port with a folder of its own for temporary files."""
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "stderr").open("w") as errors:
+        temp = Path(folder) / "temp"
+        temp.mkdir()
+        process = subprocess.Popen(
+            [COMMAND, "--port", "0", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=os.environ | {"TMPDIR": str(temp)},
+        )
+        server = ServerProcess(process, temp=temp, errors=Path(errors.name))
+        try:
+            yield server
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def colour_video(colour: tuple[int, int, int]) -> bytes:
+    """One second of a picture of one colour (R, G, B), as an MKV."""
+    buffer = io.BytesIO()
+    with av.open(buffer, mode="w", format="matroska") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        picture = np.full((64, 64, 3), colour, np.uint8)
+        for _ in range(10):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
+def problem_of(response: httpx.Response) -> Problem:
+    """The problem that a refusal's body is, checked for form."""
+    assert response.headers["content-type"] == MEDIA_TYPE
+    problem = Problem.model_validate(response.json())
+    assert problem.status == response.status_code
+    assert problem.type.endswith(problem.code)
+    assert problem.detail
+    assert "Traceback" not in problem.detail
+    return problem
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("serving") / "bundle")
+
+
+@pytest.fixture(scope="session")
+def clip() -> bytes:
+    return made_clip()
+
+
+@pytest.fixture(scope="session")
+def real_video() -> Path:
+    """A video from a camera: the sample that ``make test`` fetches, or footage lying beside."""
+    footage = (ROOT.parent / "shared" / "data" / "ucf101_10").rglob("*.mp4")
+    found = [path for path in [ROOT / "build" / "bikes.mp4", *sorted(footage)] if path.is_file()]
+    if not found:
+        pytest.skip("no footage here; make clip  fetches a sample")
+    return found[0]
+
+
+@pytest.fixture(scope="session")
+def server(bundle: Path) -> Iterator[ServerProcess]:
+    """One server for all tests that leave it as they found it."""
+    with serving("--bundle", bundle, "--max-upload-mib", 1) as running:
+        yield running.wait_ready()
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=PATIENCE_SECONDS) as client:
+        yield client

@@ -1,0 +1,237 @@
+"""Start, readiness, hangs, crashes and the end of the server; and what is left behind: nothing."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from motionfit.serving.app import create_app
+from motionfit.serving.settings import Settings
+from tests.serving.conftest import (
+    COMMAND,
+    SPEC,
+    ServerProcess,
+    problem_of,
+    serving,
+    wait_until,
+    write_bundle,
+)
+
+RAW = {"content-type": "video/mp4"}
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists, be it as a zombie."""
+    return Path(f"/proc/{pid}").exists()
+
+
+def open_deleted_files(pid: int) -> list[str]:
+    links = (os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir())
+    return [link for link in links if link.endswith("(deleted)")]
+
+
+def classify(server: ServerProcess, video: bytes) -> httpx.Response:
+    return httpx.post(f"{server.url}/classify", content=video, headers=RAW, timeout=30)
+
+
+def test_ready_only_after_the_warm_up_clip(bundle: Path, clip: bytes) -> None:
+    async def states() -> list[httpx.Response]:
+        app = create_app(Settings(bundle=bundle))
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            before = [await client.get(path) for path in ("/healthz", "/readyz", "/model")]
+            before.append(await client.post("/classify", content=clip, headers=RAW))
+            async with app.router.lifespan_context(app):
+                async with asyncio.timeout(30):
+                    while (await client.get("/readyz")).status_code != 200:
+                        await asyncio.sleep(0.02)
+                after = await client.post("/classify", content=clip, headers=RAW)
+        return [*before, after]
+
+    health, readiness, model, early, answer = asyncio.run(states())
+    assert (health.status_code, model.status_code, answer.status_code) == (200, 200, 200)
+    assert problem_of(readiness).code == problem_of(early).code == "not-ready"
+    assert readiness.status_code == early.status_code == 503
+    assert int(early.headers["retry-after"]) >= 1
+
+
+def test_requests_leave_no_file_and_no_further_process(server: ServerProcess, clip: bytes) -> None:
+    children = server.children()
+    assert len(children) == 2
+    for video in (clip, b"no video" * 1000, clip[:-2000]):
+        classify(server, video)
+    assert server.children() == children
+    assert list(server.temp.iterdir()) == []
+    wait_until(lambda: not open_deleted_files(server.process.pid), seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("sig", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130), (signal.SIGKILL, -9)]
+)
+def test_end_leaves_no_process_and_no_file(
+    bundle: Path, clip: bytes, sig: signal.Signals, code: int
+) -> None:
+    with serving("--bundle", bundle) as server:
+        server.wait_ready()
+        assert classify(server, clip).status_code == 200
+        children = server.children()
+        assert server.stop(sig) == code
+        wait_until(lambda: not any(map(alive, children)), seconds=10)
+        assert list(server.temp.iterdir()) == []
+        assert "Traceback" not in server.log
+
+
+@pytest.fixture
+def one_decoder(bundle: Path) -> Iterator[ServerProcess]:
+    with serving("--bundle", bundle, "--decoders", 1, "--decode-timeout", 2) as server:
+        yield server.wait_ready()
+
+
+@contextmanager
+def asked_while_decoder_is_stopped(
+    server: ServerProcess, video: bytes
+) -> Iterator[tuple[int, Future[httpx.Response]]]:
+    """The stopped child that has been given ``video``, and the answer to come."""
+    (child,) = server.children()
+    os.kill(child, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(classify, server, video)
+        wait_until(lambda: bool(open_deleted_files(server.process.pid)))
+        time.sleep(0.3)  # from the file to the child's socket, which cannot be seen from here
+        yield child, answer
+
+
+def test_request_being_answered_is_finished_before_the_end(
+    one_decoder: ServerProcess, clip: bytes
+) -> None:
+    with asked_while_decoder_is_stopped(one_decoder, clip) as (child, answer):
+        one_decoder.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert not answer.done()
+        os.kill(child, signal.SIGCONT)
+        assert answer.result().status_code == 200
+    assert one_decoder.process.wait(20) == 0
+
+
+def test_decoder_that_hangs_costs_one_request(one_decoder: ServerProcess, clip: bytes) -> None:
+    with asked_while_decoder_is_stopped(one_decoder, clip) as (child, answer):
+        problem = problem_of(answer.result())
+    assert (problem.status, problem.code) == (504, "decode-timeout")
+    assert classify(one_decoder, clip).status_code == 200
+    assert not alive(child)
+    assert len(one_decoder.children()) == 1
+
+
+def test_decoder_that_dies_costs_one_request(one_decoder: ServerProcess, clip: bytes) -> None:
+    with asked_while_decoder_is_stopped(one_decoder, clip) as (child, answer):
+        os.kill(child, signal.SIGKILL)
+        problem = problem_of(answer.result())
+    assert (problem.status, problem.code) == (422, "decoder-crashed")
+    assert classify(one_decoder, clip).status_code == 200
+
+
+def test_client_that_hangs_up_in_mid_upload_leaves_nothing(server: ServerProcess) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    head = "POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: video/mp4\r\nContent-Length: 9000"
+    with socket.create_connection((host, int(port)), 10) as connection:
+        connection.sendall(f"{head}\r\n\r\nstart".encode())
+        wait_until(lambda: bool(open_deleted_files(server.process.pid)))
+    wait_until(lambda: not open_deleted_files(server.process.pid))
+    assert "Traceback" not in server.log
+
+
+def test_port_that_is_taken_is_a_one_line_error(bundle: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = start_in_vain("--bundle", bundle, "--port", port)
+    assert done.returncode == 1
+    assert re.search(rf"^error: cannot listen on 127\.0\.0\.1, port {port}: .*--port", done.stderr)
+
+
+def test_bad_bundle_ends_the_start_with_one_line(tmp_path: Path) -> None:
+    done = start_in_vain("--bundle", tmp_path, "--port", 0)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path} is not a bundle")
+    assert done.stderr.count("\n") == 1
+
+
+def test_model_that_fails_on_the_warm_up_clip_ends_the_server(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", graph=graph_that_fails())
+    done = start_in_vain("--bundle", bundle, "--port", 0, "--backend", "onnx")
+    assert done.returncode == 1
+    assert "error: the warm-up clip was not answered" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Ready" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--port", "70000"], ["--decoders", "0"], ["--decode-timeout", "-1"], ["--huh"]]
+)
+def test_wrong_use_ends_with_code_2(arguments: list[str]) -> None:
+    assert start_in_vain(*arguments).returncode == 2
+
+
+def test_variables_are_settings_too_and_flags_win(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOTIONFIT_BUNDLE", str(bundle))
+    monkeypatch.setenv("MOTIONFIT_MAX_UPLOAD_BYTES", "1000")
+    monkeypatch.setenv("MOTIONFIT_DECODERS", "3")
+    with serving("--decoders", 1) as server:
+        assert len(server.wait_ready().children()) == 1
+        assert problem_of(classify(server, b"x" * 1001)).code == "upload-too-large"
+
+
+def test_app_starts_without_torch_opencv_or_training(bundle: Path) -> None:
+    heavy = "{'torch', 'torchvision', 'cv2', 'onnx', 'motionfit.training', 'motionfit.export'}"
+    code = (
+        "import sys\n"
+        "from motionfit.serving.app import create_app\n"
+        "from motionfit.serving.settings import Settings\n"
+        f"create_app(Settings(bundle={str(bundle)!r}))\n"
+        f"print({heavy} & set(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def start_in_vain(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=60
+    )
+
+
+def graph_that_fails() -> onnx.GraphProto:
+    """A graph that loads, and cannot be run: it gathers a row that is not there."""
+    shape = ["N", SPEC.num_frames, SPEC.crop, SPEC.crop, 3]
+    axes = helper.make_tensor("axes", TensorProto.INT64, [3], [1, 2, 3])
+    return helper.make_graph(
+        [
+            helper.make_node("Cast", ["frames"], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["pixels", "axes"], ["embedding"], keepdims=0),
+            helper.make_node("ReduceMax", ["embedding"], ["largest"], keepdims=0),
+            helper.make_node("Cast", ["largest"], ["row"], to=TensorProto.INT64),
+            helper.make_node("Gather", ["embedding", "row"], ["one"]),
+            helper.make_node("Add", ["embedding", "one"], ["logits"]),
+        ],
+        "failing",
+        [helper.make_tensor_value_info("frames", TensorProto.UINT8, shape)],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 3]),
+            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", 3]),
+        ],
+        [axes],
+    )
