@@ -135,13 +135,13 @@ Start = Callable[..., "ServerProcess"]
 
 
 @contextmanager
-def serving(*arguments: object) -> Iterator[ServerProcess]:
+def serving(*arguments: object, command: Path = COMMAND) -> Iterator[ServerProcess]:
     """``motionfit-serve`` on a free port with a folder of its own for temporary files."""
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "stderr").open("w") as errors:
         temp = Path(folder) / "temp"
         temp.mkdir()
         process = subprocess.Popen(
-            [COMMAND, "--port", "0", *map(str, arguments)],
+            [command, "--port", "0", *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
