@@ -1,0 +1,1 @@
+"""Speed and accuracy, measured so that they can be believed and repeated."""

@@ -1,0 +1,1 @@
+"""A checkpoint becomes a bundle that is proven equal to it."""

@@ -1,0 +1,1 @@
+"""Data sets, the student, and the loop that trains it."""
