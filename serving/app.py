@@ -36,7 +36,7 @@ from motionfit.serving.uploads import FIELD, receive_video
 _BINARY = {"type": "string", "format": "binary"}
 _REQUEST_BODY: dict[str, Any] = {
     "required": True,
-    "description": "A form with one file, or the file itself, which costs half as much to receive.",
+    "description": "A form with one file, or the file itself, a little quicker to receive.",
     "content": {
         "multipart/form-data": {
             "schema": {"type": "object", "required": [FIELD], "properties": {FIELD: _BINARY}}

@@ -43,8 +43,8 @@ async def _spool(chunks: AsyncIterator[bytes], file: BinaryIO) -> int:
         total += len(chunk)
         pending += chunk
         if len(pending) >= _WRITE_BYTES:
-            await asyncio.to_thread(file.write, bytes(pending))
-            pending.clear()
+            await asyncio.to_thread(file.write, pending)
+            pending = bytearray()
     file.write(pending)
     file.seek(0)
     return total

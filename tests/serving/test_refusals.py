@@ -1,6 +1,8 @@
 """Requests that cannot be answered: each a problem with its own stable code."""
 
+import asyncio
 import io
+from pathlib import Path
 from typing import Any
 
 import av
@@ -8,6 +10,9 @@ import httpx
 import numpy as np
 import pytest
 
+from motionfit.inference.errors import BackendError
+from motionfit.serving.app import create_app
+from motionfit.serving.settings import Settings
 from tests.serving.conftest import problem_of
 
 RAW = {"content-type": "video/mp4"}
@@ -105,3 +110,23 @@ def test_server_answers_after_every_refusal(client: httpx.Client, clip: bytes) -
     for _, _, request in BAD_REQUESTS.values():
         client.post("/classify", **request)
     assert client.post("/classify", content=clip, headers=RAW).status_code == 200
+
+
+@pytest.mark.parametrize("error", [RuntimeError("/secret/path"), BackendError("/secret/path")])
+def test_failure_of_the_server_shows_no_internals(bundle: Path, error: Exception) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    async def answer() -> httpx.Response:
+        app = create_app(Settings(bundle=bundle))
+        async with app.router.lifespan_context(app):
+            app.state.pipeline.ready = True
+            app.state.pipeline.classify = fail
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+                return await client.post("/classify", content=b"x", headers=RAW)
+
+    response = asyncio.run(answer())
+    problem = problem_of(response)
+    assert (problem.status, problem.code) == (500, "internal-error")
+    assert "secret" not in response.text
