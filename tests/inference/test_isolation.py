@@ -1,0 +1,344 @@
+"""A video that crashes, hangs or bloats the decoder costs one call, and nothing stays behind."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motionfit.inference import isolation
+from motionfit.inference.clip import ClipSpec
+from motionfit.inference.decoding import DecodeLimits
+from motionfit.inference.errors import (
+    DecoderCrashed,
+    DecodeTimeout,
+    NotAVideo,
+    SpecError,
+    VideoTooLarge,
+)
+from motionfit.inference.isolation import DecoderProcess
+from motionfit.inference.video import Clips, Source, read_clips
+from motionfit.inference.warmup import made_clip
+
+SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=3)
+PATIENCE_SECONDS = 20.0
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[DecoderProcess]:
+    """A decoder for tests that leave it as they found it."""
+    with DecoderProcess() as decoder:
+        decoder.start()
+        yield decoder
+
+
+def assert_same(one: Clips, other: Clips) -> None:
+    np.testing.assert_array_equal(one.frames, other.frames)
+    np.testing.assert_array_equal(one.starts_us, other.starts_us)
+    assert one.info == other.info
+    assert one.frames.dtype == np.uint8
+    assert one.starts_us.dtype == np.int64
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs: zombies do not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("num_clips", [None, 1, 7])
+def test_the_child_reads_the_same_clips(
+    shared: DecoderProcess, real_clip: Path, num_clips: int | None
+) -> None:
+    expected = read_clips(real_clip, spec=SPEC, num_clips=num_clips)
+    assert_same(shared.read_clips(real_clip, spec=SPEC, num_clips=num_clips), expected)
+    assert expected.frames.shape == (num_clips or SPEC.num_clips, 4, 32, 32, 3)
+
+
+def test_one_child_reads_many_videos_and_survives_bad_ones(
+    shared: DecoderProcess, made_clip_path: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text").write_text("not a video")
+    pid = shared.pid
+    shared.read_clips(made_clip_path, spec=SPEC)
+    with pytest.raises(NotAVideo, match="accepted are"):
+        shared.read_clips(tmp_path / "text", spec=SPEC)
+    shared.read_clips(str(made_clip_path), spec=SPEC)
+    assert shared.pid == pid
+
+
+def test_a_video_may_be_bytes_in_memory_an_open_file_or_a_pipe(
+    shared: DecoderProcess, made_clip_path: Path, tmp_path: Path
+) -> None:
+    expected = read_clips(made_clip_path, spec=SPEC)
+    assert_same(shared.read_clips(io.BytesIO(made_clip_path.read_bytes()), spec=SPEC), expected)
+    with made_clip_path.open("rb") as file:
+        file.seek(100)
+        assert_same(shared.read_clips(file, spec=SPEC), expected)
+    with (tmp_path / "written").open("w+b") as file:
+        file.write(made_clip_path.read_bytes())  # its end is still in the file's buffer
+        assert_same(shared.read_clips(file, spec=SPEC), expected)
+    with subprocess.Popen(["cat", made_clip_path], stdout=subprocess.PIPE) as cat:
+        assert cat.stdout is not None
+        pipe: Source = f"/proc/self/fd/{cat.stdout.fileno()}"
+        assert_same(shared.read_clips(pipe, spec=SPEC), expected)
+
+
+def test_the_callers_file_can_be_read_on(shared: DecoderProcess, made_clip_path: Path) -> None:
+    with made_clip_path.open("rb") as file:
+        file.read(10)
+        shared.read_clips(file, spec=SPEC)
+        file.seek(0)
+        assert file.read() == made_clip_path.read_bytes()
+
+
+def test_a_missing_file_is_the_callers_error(shared: DecoderProcess, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="absent.mp4"):
+        shared.read_clips(tmp_path / "absent.mp4", spec=SPEC)
+
+
+@pytest.mark.parametrize("num_clips", [0, -1, 65])
+def test_a_wrong_number_of_clips_is_refused_before_the_child_hears_of_it(
+    made_clip_path: Path, num_clips: int
+) -> None:
+    with DecoderProcess() as decoder:
+        with pytest.raises(SpecError, match=f"from 1 to 64, got {num_clips}"):
+            decoder.read_clips(made_clip_path, spec=SPEC, num_clips=num_clips)
+        assert decoder.pid is None
+
+
+@pytest.mark.parametrize("sig", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_crash_while_decoding_costs_one_call(
+    slow_video: Path, made_clip_path: Path, sig: signal.Signals
+) -> None:
+    with DecoderProcess() as decoder:
+        decoder.start()
+        assert (pid := decoder.pid) is not None
+        killer = threading.Timer(0.2, os.kill, (pid, sig))
+        killer.start()
+        with pytest.raises(DecoderCrashed, match=f"died by signal {sig.value} "):
+            decoder.read_clips(slow_video, spec=SPEC)
+        killer.join()
+        assert not alive(pid)
+        assert_same(
+            decoder.read_clips(made_clip_path, spec=SPEC), read_clips(made_clip_path, spec=SPEC)
+        )
+        assert decoder.pid != pid
+
+
+def test_a_child_that_died_between_two_videos_costs_nothing(made_clip_path: Path) -> None:
+    with DecoderProcess() as decoder:
+        decoder.start()
+        assert (pid := decoder.pid) is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not alive(pid))
+        decoder.read_clips(made_clip_path, spec=SPEC)
+
+
+@pytest.mark.parametrize("stopped", [True, False], ids=["stopped", "slow"])
+def test_a_hang_ends_at_the_time_limit(
+    slow_video: Path, made_clip_path: Path, stopped: bool
+) -> None:
+    with DecoderProcess(limits=DecodeLimits(timeout_seconds=0.4)) as decoder:
+        decoder.start()
+        assert (pid := decoder.pid) is not None
+        if stopped:
+            os.kill(pid, signal.SIGSTOP)
+        begin = time.monotonic()
+        with pytest.raises(DecodeTimeout, match=r"the 0\.4 s allowed"):
+            decoder.read_clips(made_clip_path if stopped else slow_video, spec=SPEC)
+        assert 0.4 <= time.monotonic() - begin < 2
+        assert not alive(pid)
+        decoder.read_clips(made_clip_path, spec=SPEC)
+
+
+def test_a_memory_bomb_is_a_video_too_large(slow_video: Path, made_clip_path: Path) -> None:
+    with DecoderProcess(limits=DecodeLimits(memory_bytes=100_000_000)) as decoder:
+        with pytest.raises(VideoTooLarge, match="100000000 bytes of memory"):
+            decoder.read_clips(slow_video, spec=SPEC)
+        pid = decoder.pid
+        decoder.read_clips(made_clip_path, spec=SPEC)
+        assert decoder.pid == pid
+
+
+def test_closing_ends_the_child_and_a_second_time_does_nothing(made_clip_path: Path) -> None:
+    decoder = DecoderProcess()
+    decoder.close()
+    decoder.read_clips(made_clip_path, spec=SPEC)
+    assert (pid := decoder.pid) is not None
+    decoder.close()
+    assert not alive(pid)
+    assert decoder.pid is None
+    decoder.close()
+
+
+def test_an_interrupted_call_does_not_answer_the_next(slow_video: Path, real_clip: Path) -> None:
+    with DecoderProcess() as decoder:
+        decoder.start()
+        interrupt = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+        interrupt.start()
+        with pytest.raises(KeyboardInterrupt):
+            decoder.read_clips(slow_video, spec=SPEC)
+        interrupt.join()
+        assert_same(decoder.read_clips(real_clip, spec=SPEC), read_clips(real_clip, spec=SPEC))
+
+
+def test_each_thread_can_have_its_own(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{width}.mp4" for width in (160, 192, 224)]
+    for path in paths:
+        path.write_bytes(made_clip(seconds=1.0, width=int(path.stem)))
+
+    def widths(path: Path) -> set[int]:
+        with DecoderProcess() as decoder:
+            return {decoder.read_clips(path, spec=SPEC).info.width for _ in range(10)}
+
+    with ThreadPoolExecutor(len(paths)) as threads:
+        assert list(threads.map(widths, paths)) == [{160}, {192}, {224}]
+
+
+# No ``if __name__ == "__main__"``: the child must not run its parent's script again.
+SCRIPT = """
+import sys
+from motionfit.inference.clip import ClipSpec
+from motionfit.inference.decoding import DecodeLimits
+from motionfit.inference.isolation import DecoderProcess
+
+decoder = DecoderProcess(limits=DecodeLimits(timeout_seconds=1.0))
+decoder.start()
+print(decoder.pid, flush=True)
+sys.stdin.readline()
+clips = decoder.read_clips(sys.argv[1], spec=ClipSpec.from_json(%r))
+print(clips.info.duration_seconds, flush=True)
+decoder.close()
+""" % (SPEC.to_json(),)
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Callable[[Path], "subprocess.Popen[str]"]:
+    (tmp_path / "script.py").write_text(SCRIPT)
+
+    def start(video: Path) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "script.py", video],
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def test_a_plain_script_can_use_it_wherever_it_is_run(
+    script: Callable[[Path], "subprocess.Popen[str]"], made_clip_path: Path, tmp_path: Path
+) -> None:
+    # What lies in the working directory must not be taken for a library.
+    (tmp_path / "lzma.py").touch()
+    hostile = tmp_path / "elsewhere"
+    hostile.mkdir()
+    for name in ("av", "numpy", "resource", "motionfit"):
+        (hostile / f"{name}.py").write_text("raise SystemExit('imported from the wrong place')")
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "script.py", made_clip_path],
+        cwd=hostile,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        printed, errors = process.communicate("go\n", timeout=PATIENCE_SECONDS)
+    assert (printed.split()[1:], errors) == (["2.0"], "")
+
+
+@pytest.mark.parametrize("decoding", [False, True], ids=["idle", "decoding"])
+def test_the_child_does_not_outlive_a_killed_parent(
+    script: Callable[[Path], "subprocess.Popen[str]"], slow_video: Path, decoding: bool
+) -> None:
+    with script(slow_video) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        if decoding:
+            parent.stdin.write("go\n")
+            parent.stdin.flush()
+            time.sleep(0.5)
+        assert alive(child)
+        parent.kill()
+    wait_until(lambda: not alive(child))
+
+
+HOSTILE_WORKER = """
+import json, socket, sys
+connection = socket.socket(fileno=int(sys.argv[1]))
+
+def say(message):
+    data = message if isinstance(message, bytes) else json.dumps(message).encode()
+    connection.sendall(len(data).to_bytes(4, "big") + data)
+
+say({"ready": True, "bytes": 0})
+socket.recv_fds(connection, 4096, 1)
+%s
+connection.recv(1)
+"""
+INFO = (
+    "{'container': 'mov', 'codec': 'h264', 'width': 1, 'height': 1, 'frame_rate': 25,"
+    " 'duration_seconds': 1, 'notes': []}"
+)
+LIES = {
+    "no JSON": "say(b'{')",
+    "no object": "say([])",
+    "no answer": "say({'bytes': 0})",
+    "nothing but nesting": "say(b'[' * 100_000)",
+    "a message of 4 GiB": "connection.sendall(b'\\xff' * 100)",
+    "pixels of 4 GiB": "say({'bytes': 2**32})",
+    "less than no pixels": "say({'bytes': -1})",
+    "too few pixels": f"say({{'bytes': 3, 'starts_us': [0, 1, 2], 'info': {INFO}}}); "
+    "connection.sendall(b'abc')",
+    "an endless time": f"say({{'bytes': 36864, 'starts_us': [0, 1, 2**80], 'info': {INFO}}}); "
+    "connection.sendall(bytes(36864))",
+    "an unknown field": "say({'bytes': 36864, 'starts_us': [0, 1, 2], 'info': {'notes': [], "
+    "'x': 1}}); connection.sendall(bytes(36864))",
+    "an error that is none": "say({'bytes': 0, 'error': [], 'message': 'x'})",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_child_that_was_taken_over_cannot_reach_its_parent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, made_clip_path: Path, lie: str
+) -> None:
+    (tmp_path / "hostile_worker.py").write_text(HOSTILE_WORKER % LIES[lie])
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(isolation, "WORKER", "hostile_worker")
+    with DecoderProcess() as decoder:
+        with pytest.raises(DecoderCrashed, match="broke its protocol"):
+            decoder.read_clips(made_clip_path, spec=SPEC)
+        assert decoder.pid is None
+
+
+def test_a_child_that_cannot_start_is_a_clear_error(
+    monkeypatch: pytest.MonkeyPatch, made_clip_path: Path
+) -> None:
+    monkeypatch.setattr(isolation, "WORKER", "motionfit.no_such_module")
+    with DecoderProcess() as decoder, pytest.raises(DecoderCrashed, match="did not start"):
+        decoder.read_clips(made_clip_path, spec=SPEC)
