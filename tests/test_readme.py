@@ -1,0 +1,209 @@
+"""The README works as written: its commands and code are run, its links and its example are held.
+
+CONTRIBUTING.md describes the comments that mark blocks.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motionfit.inference.warmup import made_clip
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+REAL_VIDEOS = ROOT.parent / "shared" / "data" / "ucf101_10"
+BLOCK = re.compile(
+    r"^(?:<!-- test: (?P<mark>[^>]+) -->\n)?```(?P<language>\w+)\n(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)[^)]*\)")
+RUN = {"bash", "python"}
+SESSION_SECONDS = 600
+
+# Waits until the server that was started last is ready; fails when it ended instead.
+PROLOGUE = """
+set -euo pipefail
+wait_for_server() {
+  until curl --silent --fail --output /dev/null http://127.0.0.1:8000/readyz; do
+    kill -0 "$1" || { echo "the server ended"; exit 1; }
+    sleep 0.2
+  done
+}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """One fenced block of the README."""
+
+    line: int
+    language: str
+    code: str
+    mark: str
+    """The words of the comment before the block, or an empty text."""
+
+
+def blocks(markdown: str) -> list[Block]:
+    return [
+        Block(
+            line=markdown.count("\n", 0, found.start()) + 1,
+            language=found["language"],
+            code=found["code"],
+            mark=found["mark"] or "",
+        )
+        for found in BLOCK.finditer(markdown)
+    ]
+
+
+def session(found: list[Block]) -> str:
+    """One bash script that does what a reader does who follows the blocks from top to bottom."""
+    parts = [PROLOGUE]
+    for block in found:
+        if block.language not in RUN or block.mark.startswith("not run"):
+            continue
+        parts.append(f"printf '\\n:: README line {block.line}\\n'")
+        if block.language == "python":
+            parts.append(f"python - <<'END OF BLOCK'\n{block.code}END OF BLOCK")
+        elif block.mark == "server":
+            parts.append(f'{{\n{block.code}}} &\nwait_for_server "$!"')
+        else:
+            parts.append(block.code)
+    return "\n".join([*parts, "printf '\\n:: end\\n'"])
+
+
+def copy_of_the_repository(folder: Path) -> None:
+    """A fresh checkout of the working tree, and the sample clip if it was fetched already."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, [*listed.stdout.split("\0"), "build/bikes.mp4"]):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+
+
+def make_environment(folder: Path) -> None:
+    """A virtual environment that finds its packages in the running one, so none is downloaded."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    (site_packages,) = folder.glob("lib/python*/site-packages")
+    (site_packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+
+
+def make_readers_videos(folder: Path) -> None:
+    """The reader's own videos: real ones where they are at hand, otherwise made ones."""
+    for number, label in enumerate(("Basketball", "Biking")):
+        (folder / label).mkdir(parents=True)
+        if REAL_VIDEOS.is_dir():
+            for video in sorted((REAL_VIDEOS / label).iterdir())[:4]:
+                shutil.copy(video, folder / label)
+        else:
+            for width in (96, 112, 128, 144):
+                clip = made_clip(width=width, height=80 + 32 * number)
+                (folder / label / f"{width}.mp4").write_bytes(clip)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcript:
+    """What following the README printed."""
+
+    returncode: int
+    output: str
+
+    def after(self, command: str) -> str:
+        """What the block printed that holds ``command``."""
+        (block,) = (block for block in blocks(README.read_text()) if command in block.code)
+        return self.output.split(f":: README line {block.line}\n")[1].split("\n:: ")[0]
+
+
+@pytest.fixture(scope="module")
+def transcript(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
+    folder = tmp_path_factory.mktemp("reader") / "motionfit"
+    copy_of_the_repository(folder)
+    make_environment(folder / ".venv")
+    make_readers_videos(folder / "videos")
+    port = free_port()
+    log = folder.parent / "output.txt"
+    with log.open("w") as output:
+        reader = subprocess.Popen(
+            ["bash", "-c", session(blocks(README.read_text())).replace("8000", str(port))],
+            cwd=folder,
+            env=os.environ | {"MAKEFLAGS": f"PORT={port}", "COLUMNS": "160", "TERM": "dumb"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            returncode = reader.wait(SESSION_SECONDS)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(reader.pid, signal.SIGTERM)
+    return Transcript(returncode=returncode, output=log.read_text())
+
+
+def test_every_command_and_all_code_of_the_readme_runs(transcript: Transcript) -> None:
+    assert transcript.returncode == 0, transcript.output[-4000:]
+    assert transcript.output.endswith(":: end\n"), transcript.output[-4000:]
+
+
+def test_the_first_answer_has_the_form_that_the_readme_shows(transcript: Transcript) -> None:
+    (shown,) = (block for block in blocks(README.read_text()) if block.language == "json")
+    printed = transcript.after("curl -F video=")
+    answer = next(line for line in printed.splitlines() if '"timings_ms"' in line)
+    assert form(json.loads(shown.code)) == form(json.loads(answer[answer.index("{") :]))
+
+
+def form(value: Any) -> Any:
+    """The keys and types of a JSON value; of a list, those of its first item."""
+    match value:
+        case dict():
+            return {key: form(item) for key, item in value.items()}
+        case list():
+            return [form(item) for item in value[:1]]
+        case _:
+            return type(value)
+
+
+def test_the_python_example_prints_an_answer(transcript: Transcript) -> None:
+    printed = transcript.after("Classifier.open()")
+    assert re.search(r"^\w+: \d+%$", printed, re.MULTILINE)
+    assert re.search(r"^\d+ ms$", printed, re.MULTILINE)
+
+
+def test_blocks_are_marked_only_in_ways_that_are_understood() -> None:
+    text = README.read_text()
+    found = blocks(text)
+    assert text.count("```") == 2 * len(found)
+    assert text.count("<!-- test:") == len([block for block in found if block.mark])
+    for block in found:
+        assert block.language in RUN | {"json"}, block
+        assert re.fullmatch(r"|server|not run, .+", block.mark), block
+    assert {"make serve\n", "make test\n"} <= {block.code for block in found}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_to_files_lead_somewhere(name: str) -> None:
+    targets = [found["target"] for found in LINK.finditer((ROOT / name).read_text())]
+    assert [target for target in targets if not (ROOT / target).exists()] == []
