@@ -1,11 +1,12 @@
 """The public face: ``Classifier.open(bundle).classify(path)``."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from motionfit.inference.bundle import Bundle
+from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import DecodeLimits, VideoInfo
 from motionfit.inference.isolation import DecoderProcess
 from motionfit.inference.prediction import ClassScore, predict
@@ -94,12 +95,17 @@ class Classifier:
             self._decoder.close()
 
     def classify(self, source: Source, *, clips: int | None = None, top: int = 5) -> Answer:
-        """Recognise one video from ``clips`` windows (default: the bundle's) spread over it.
+        """Recognise one video from ``clips`` windows (1 to 64; default: the bundle's) spread over
+        it, and name the ``top`` best classes.
 
-        Raises a VideoError when the video is at fault, FileNotFoundError when it is not there.
+        Raises a VideoError when the video is at fault, FileNotFoundError when it is not there, and
+        ValueError when ``clips`` or ``top`` is out of its range.
         """
+        spec = self.bundle.spec
+        if clips is not None:
+            spec = replace(spec, num_clips=clips)
         begin = time.perf_counter()
-        windows = self._read(source, clips)
+        windows = self._read(source, spec)
         decoded = time.perf_counter()
         output = self.runner.run(windows.frames)
         inferred = time.perf_counter()
@@ -109,11 +115,10 @@ class Classifier:
         }
         return answer(output, windows, bundle=self.bundle, top=top, timings_ms=timings_ms)
 
-    def _read(self, source: Source, clips: int | None) -> Clips:
-        spec = self.bundle.spec
+    def _read(self, source: Source, spec: ClipSpec) -> Clips:
         if self._decoder is None:
-            return read_clips(source, spec=spec, num_clips=clips, limits=self._limits)
-        return self._decoder.read_clips(source, spec=spec, num_clips=clips)
+            return read_clips(source, spec=spec, limits=self._limits)
+        return self._decoder.read_clips(source, spec=spec)
 
 
 def answer(

@@ -21,7 +21,7 @@ from motionfit.inference.errors import VideoError, VideoTooLarge
 from motionfit.inference.isolation import send
 from motionfit.inference.video import read_clips
 
-_GRACE_SECONDS = 5
+_GRACE_SECONDS = 2
 
 
 def main() -> None:
@@ -58,7 +58,6 @@ def _read(
         clips = read_clips(
             file,
             spec=ClipSpec.from_json(request["spec"]),
-            num_clips=request["num_clips"],
             limits=limits,
         )
     except VideoError as error:
@@ -67,7 +66,6 @@ def _read(
         message = f"decoding needs more than the {limits.memory_bytes} bytes of memory allowed"
         return {"error": VideoTooLarge.code, "message": message}, b""
     answer = {
-        "shape": clips.frames.shape,
         "starts_us": clips.starts_us.tolist(),
         "info": asdict(clips.info),
     }

@@ -2,22 +2,28 @@
 
 The child gets an open file and nothing else. It may be killed at any time: a crash, a hang or a
 memory bomb costs one video, and the next one gets a new child. Requests and answers are JSON with
-raw pixels behind; nothing is unpickled, so a child that was taken over cannot reach its parent.
+raw pixels behind; nothing is unpickled and every size is checked, so a child that was taken over
+cannot reach its parent.
 
 A message is a header of four bytes (length of the JSON, big-endian), the JSON, and then as many
 bytes of pixels as the JSON says.
 """
 
 import contextlib
+import io
 import json
+import math
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 
@@ -27,7 +33,9 @@ from motionfit.inference.decoding import DecodeLimits, VideoInfo
 from motionfit.inference.errors import DecoderCrashed, DecodeTimeout, VideoError
 from motionfit.inference.video import Clips, Source
 
+WORKER = "motionfit.inference.decode_worker"
 _START_SECONDS = 30.0
+_MAX_MESSAGE_BYTES = 1024**2
 _ERRORS = {
     error.code: error
     for error in vars(errors).values()
@@ -62,18 +70,25 @@ class DecoderProcess:
         if self._child is not None and self._child.poll() is not None:
             self.close()
         if self._child is None:
-            self._spawn()
+            try:
+                self._spawn()
+            except BaseException:
+                self.close()
+                raise
 
     def read_clips(self, source: Source, *, spec: ClipSpec, num_clips: int | None = None) -> Clips:
         """As ``motionfit.inference.video.read_clips``, in the child.
 
-        Raises also DecodeTimeout and DecoderCrashed. ``source`` must be a path or a real file
-        (one with a file descriptor).
+        Raises also DecodeTimeout and DecoderCrashed. What is no file on disk (bytes in memory, a
+        pipe) is copied to a temporary file first.
         """
         if isinstance(source, str | Path):
             with Path(source).open("rb") as file:
-                return self._ask(file.fileno(), spec=spec, num_clips=num_clips)
-        return self._ask(source.fileno(), spec=spec, num_clips=num_clips)
+                return self.read_clips(file, spec=spec, num_clips=num_clips)
+        if num_clips is not None:
+            spec = replace(spec, num_clips=num_clips)
+        with _reopened(source) as file:
+            return self._ask(file.fileno(), spec=spec)
 
     def close(self) -> None:
         """End the child."""
@@ -84,56 +99,53 @@ class DecoderProcess:
             self._child.wait()
         self._socket = self._child = None
 
-    def _ask(self, descriptor: int, *, spec: ClipSpec, num_clips: int | None) -> Clips:
+    def _ask(self, descriptor: int, *, spec: ClipSpec) -> Clips:
         self.start()
         assert self._socket is not None
-        self._socket.settimeout(self._limits.timeout_seconds)
-        request = {"spec": spec.to_json(), "num_clips": num_clips}
+        shape = (spec.num_clips, spec.num_frames, spec.crop, spec.crop, 3)
+        seconds = self._limits.timeout_seconds
+        self._socket.settimeout(seconds)
         try:
-            socket.send_fds(self._socket, [_frame_of(request)], [descriptor])
-            answer, pixels = receive(self._socket, deadline_seconds=self._limits.timeout_seconds)
+            socket.send_fds(self._socket, [_frame_of({"spec": spec.to_json()})], [descriptor])
+            answer, pixels = receive(
+                self._socket, deadline_seconds=seconds, max_pixel_bytes=math.prod(shape)
+            )
+            return _clips_of(answer, pixels, shape=shape)
+        except VideoError:
+            raise
         except TimeoutError:
             self.close()
             raise DecodeTimeout(
-                f"decoding took longer than the {self._limits.timeout_seconds:g} s allowed; "
+                f"decoding took longer than the {seconds:g} s allowed; "
                 "send a shorter or smaller video"
             ) from None
         except (OSError, EOFError) as error:
             raise self._crash() from error
+        except Exception as error:  # whatever Python makes of an answer that is none
+            self.close()
+            raise DecoderCrashed("the decoder broke its protocol on this video") from error
         except BaseException:
             # An answer that nobody will read must not become the answer to the next question.
             self.close()
             raise
-        if "error" in answer:
-            raise _ERRORS.get(answer["error"], VideoError)(answer["message"])
-        return _clips_of(answer, pixels)
 
     def _spawn(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        limits = json.dumps(asdict(self._limits))
         with theirs:
             self._child = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "motionfit.inference.decode_worker",
-                    str(theirs.fileno()),
-                    json.dumps(asdict(self._limits)),
-                ],
+                # -P: nothing that lies in the working directory is imported.
+                [sys.executable, "-P", "-m", WORKER, str(theirs.fileno()), limits],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
                 env=_environment(),
             )
-        self._socket = ours
         try:
-            receive(ours, deadline_seconds=_START_SECONDS)
+            receive(self._socket, deadline_seconds=_START_SECONDS)
         except (OSError, EOFError) as error:
-            self.close()
             raise DecoderCrashed("the decoding process did not start") from error
-        except BaseException:
-            self.close()
-            raise
 
     def _crash(self) -> DecoderCrashed:
         assert self._child is not None
@@ -152,16 +164,23 @@ def send(connection: socket.socket, message: dict[str, Any], pixels: bytes = b""
 
 
 def receive(
-    connection: socket.socket, *, deadline_seconds: float
-) -> tuple[dict[str, Any], bytearray]:
+    connection: socket.socket, *, deadline_seconds: float, max_pixel_bytes: int = 0
+) -> tuple[Any, bytearray]:
     """The next message and the pixels behind it.
 
-    Raises TimeoutError when it is not there in time, EOFError when the other side is gone.
+    Raises TimeoutError when it is not there in time, EOFError when the other side is gone,
+    ValueError when it is too long, and anything when it is no message at all.
     """
     end = time.monotonic() + deadline_seconds
     length = int.from_bytes(_read(connection, 4, end), "big")
-    message = json.loads(_read(connection, length, end))
-    return message, _read(connection, message.get("bytes", 0), end)
+    message = json.loads(_read(connection, _checked(length, most=_MAX_MESSAGE_BYTES), end))
+    return message, _read(connection, _checked(message["bytes"], most=max_pixel_bytes), end)
+
+
+def _checked(count: int, *, most: int) -> int:
+    if not 0 <= count <= most:
+        raise ValueError(f"a message of {count} bytes, at most {most} are expected")
+    return count
 
 
 def _read(connection: socket.socket, count: int, end: float) -> bytearray:
@@ -184,14 +203,31 @@ def _frame_of(message: dict[str, Any]) -> bytes:
     return len(body).to_bytes(4, "big") + body
 
 
-def _clips_of(answer: dict[str, Any], pixels: bytearray) -> Clips:
-    info = dict(answer["info"])
-    info["notes"] = tuple(info["notes"])
+def _clips_of(answer: Any, pixels: bytearray, *, shape: tuple[int, ...]) -> Clips:
+    if "error" in answer:
+        raise _ERRORS.get(answer["error"], VideoError)(answer["message"])
+    info = answer["info"] | {"notes": tuple(answer["info"]["notes"])}
     return Clips(
-        frames=np.frombuffer(pixels, np.uint8).reshape(answer["shape"]),
-        starts_us=np.array(answer["starts_us"], np.int64),
+        frames=np.frombuffer(pixels, np.uint8).reshape(shape),
+        starts_us=np.array(answer["starts_us"], np.int64).reshape(shape[0]),
         info=VideoInfo(**info),
     )
+
+
+@contextlib.contextmanager
+def _reopened(source: BinaryIO) -> Iterator[BinaryIO]:
+    """A file with the content of ``source`` and a position of its own, which the child may move."""
+    with contextlib.ExitStack() as stack:
+        try:
+            source.seek(0)  # writes out what the caller has written so far
+            path = Path(f"/proc/self/fd/{source.fileno()}")
+        except io.UnsupportedOperation:
+            copy = cast(BinaryIO, stack.enter_context(tempfile.TemporaryFile()))
+            shutil.copyfileobj(source, copy)
+            copy.flush()
+            yield copy
+        else:
+            yield stack.enter_context(path.open("rb"))
 
 
 def _environment() -> dict[str, str]:

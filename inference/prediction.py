@@ -43,9 +43,15 @@ def video_scores(logits: NDArray[np.float32], *, temperature: float) -> Scores:
 def predict(
     logits: NDArray[np.float32], *, spec: ClipSpec, labels: tuple[str, ...], top: int
 ) -> Prediction:
-    """The answer for a video whose clips gave ``logits`` (K, C) float32."""
+    """The answer for a video whose clips gave ``logits`` (K, C) float32: its ``top`` best classes.
+
+    Classes with equal scores come in the order of ``labels``. Raises ValueError when ``top`` is
+    less than 1; when there are fewer classes, all are named.
+    """
+    if top < 1:
+        raise ValueError(f"top must be at least 1, got {top}")
     scores = video_scores(logits, temperature=spec.temperature)
     order = np.argsort(-scores, kind="stable")
-    best = tuple(ClassScore(label=labels[i], score=float(scores[i])) for i in order[: max(1, top)])
+    best = tuple(ClassScore(label=labels[i], score=float(scores[i])) for i in order[:top])
     known = best[0].score >= spec.abstain_threshold
-    return Prediction(label=best[0].label if known else None, top=best[:top])
+    return Prediction(label=best[0].label if known else None, top=best)
