@@ -227,10 +227,10 @@ decoder = DecoderProcess(limits=DecodeLimits(timeout_seconds=1.0))
 decoder.start()
 print(decoder.pid, flush=True)
 sys.stdin.readline()
-clips = decoder.read_clips(sys.argv[1], spec=ClipSpec.from_json(%r))
+clips = decoder.read_clips(sys.argv[1], spec=ClipSpec.from_json(SPEC))
 print(clips.info.duration_seconds, flush=True)
 decoder.close()
-""" % (SPEC.to_json(),)
+""".replace("SPEC", repr(SPEC.to_json()))
 
 
 @pytest.fixture
@@ -254,7 +254,6 @@ def test_a_plain_script_can_use_it_wherever_it_is_run(
     script: Callable[[Path], "subprocess.Popen[str]"], made_clip_path: Path, tmp_path: Path
 ) -> None:
     # What lies in the working directory must not be taken for a library.
-    (tmp_path / "lzma.py").touch()
     hostile = tmp_path / "elsewhere"
     hostile.mkdir()
     for name in ("av", "numpy", "resource", "motionfit"):

@@ -1,0 +1,142 @@
+"""What all tests share: real videos, made ones, the embedded student and a toy one."""
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from motionfit.inference.bundle import FORMAT, MANIFEST, MODEL, embedded_path
+from motionfit.inference.clip import ClipSpec
+from motionfit.inference.tensors import EMBEDDING, INPUT, LOGITS
+from motionfit.inference.warmup import made_clip
+
+ROOT = Path(__file__).parents[1]
+TOY_LABELS = ("red", "green", "blue")
+TOY_SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=3)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The real videos that lie beside the repository."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real videos at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_clip() -> Path:
+    """A short video from a camera, with sound or without: 1 to 20 s, MP4."""
+    beside = (ROOT.parent / "shared" / "data" / "ucf101_10").rglob("*.mp4")
+    for path in (*sorted(beside), ROOT / "build" / "bikes.mp4"):
+        if path.is_file():
+            return path
+    pytest.skip("no video from a camera here; run  make clip  to fetch one")
+
+
+@pytest.fixture(scope="session")
+def made_clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made MP4 of 2 s."""
+    path = tmp_path_factory.mktemp("made") / "made.mp4"
+    path.write_bytes(made_clip())
+    return path
+
+
+@pytest.fixture(scope="session")
+def slow_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GIF of half a megabyte that takes minutes to decode: 20,000 dots on 32 megapixels."""
+    screen = struct.pack("<HHBBB", 8000, 4000, 0x80, 0, 0) + b"\x00\x00\x00\xff\xff\xff"
+    delay = b"\x21\xf9\x04\x00" + struct.pack("<H", 10) + b"\x00\x00"
+    dot = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    path = tmp_path_factory.mktemp("slow") / "slow.gif"
+    path.write_bytes(b"GIF89a" + screen + (delay + dot) * 20_000 + b"\x3b")
+    return path
+
+
+@pytest.fixture(scope="session")
+def embedded_bundle() -> Path:
+    """The student that ships inside the package."""
+    path = embedded_path()
+    if not (path / MANIFEST).is_file():
+        pytest.skip("no student is embedded yet")
+    return path
+
+
+@pytest.fixture(scope="session")
+def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that needs no training: it says which colour a clip has most of."""
+    return write_toy_bundle(tmp_path_factory.mktemp("toy") / "bundle")
+
+
+def write_toy_bundle(folder: Path, *, spec: ClipSpec = TOY_SPEC) -> Path:
+    """Make ``folder`` a bundle whose logits, and embedding, are a clip's mean red, green and blue,
+    divided by 10.
+    """
+    folder.mkdir(parents=True)
+    model = helper.make_model(
+        _mean_colour(spec), opset_imports=[helper.make_opsetid("", 18)], ir_version=10
+    )
+    content = model.SerializeToString()
+    (folder / MODEL).write_bytes(content)
+    manifest = {
+        "format": FORMAT,
+        "name": "toy",
+        "spec": spec.to_json(),
+        "labels": list(TOY_LABELS),
+        "files": {
+            MODEL: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)},
+        },
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    return folder
+
+
+def _mean_colour(spec: ClipSpec) -> onnx.GraphProto:
+    frames = ["N", spec.num_frames, spec.crop, spec.crop, 3]
+    axes = helper.make_tensor("axes", TensorProto.INT64, [3], [1, 2, 3])
+    scale = helper.make_tensor("scale", TensorProto.FLOAT, [1], np.array([0.1], np.float32))
+    return helper.make_graph(
+        [
+            helper.make_node("Cast", [INPUT], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["pixels", "axes"], ["mean"], keepdims=0),
+            helper.make_node("Mul", ["mean", "scale"], [LOGITS]),
+            helper.make_node("Identity", [LOGITS], [EMBEDDING]),
+        ],
+        "toy",
+        [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, frames)],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", len(TOY_LABELS)])
+            for name in (LOGITS, EMBEDDING)
+        ],
+        [axes, scale],
+    )
+
+
+def child_processes() -> set[int]:
+    """Process ids of this process's children, zombies included."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for task in tasks for pid in task.read_text().split()}
+
+
+def open_files() -> set[str]:
+    """What this process's descriptors are open on, one entry for each."""
+    found = set()
+    for link in Path("/proc/self/fd").iterdir():
+        # The one that lists this folder is gone by now.
+        if link.is_symlink():
+            found.add(f"{link.name} {link.readlink()}")
+    return found
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """Fails a test that leaves a process or an open file behind."""
+    before = child_processes(), open_files()
+    yield
+    assert (child_processes(), open_files()) == before
