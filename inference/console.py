@@ -1,6 +1,6 @@
 """What the four commands share: a default sub-command, exit codes, one-line errors, --debug."""
 
-import os
+import io
 import signal
 import sys
 from collections.abc import Callable
@@ -8,11 +8,13 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 from typer.core import TyperGroup
 
 from motionfit.inference.errors import MotionfitError
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+# No emoji: a file may be called :smile:.mp4.
+stderr = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def default_command(name: str) -> type[TyperGroup]:
@@ -21,22 +23,32 @@ def default_command(name: str) -> type[TyperGroup]:
     class GroupWithDefault(TyperGroup):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             own = {option for parameter in self.get_params(ctx) for option in parameter.opts}
-            first = next((arg for arg in args if arg != "--debug"), None)
-            if first not in self.commands and first not in own - {"--debug"}:
+            completing = ctx.resilient_parsing and not args
+            if not completing and (not args or args[0] not in own | set(self.commands)):
                 args = [name, *args]
             return super().parse_args(ctx, args)
+
+        def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+            own = super().shell_complete(ctx, incomplete)
+            offered = {item.value for item in own}
+            default = self.commands[name].shell_complete(ctx, incomplete)
+            return own + [item for item in default if item.value not in offered]
 
     return GroupWithDefault
 
 
 def run(app: typer.Typer, *, name: str) -> None:
-    """Run a command and exit: 0 done, 1 failure (one line on stderr), 2 wrong use, 130 Ctrl-C.
+    """Run a command and exit: 0 done, 1 failure (one line on stderr), 2 wrong use, 130 stopped
+    by Ctrl-C or SIGTERM.
 
     ``--debug`` anywhere on the command line shows the traceback of a failure.
     """
     debug = "--debug" in sys.argv
     arguments = [arg for arg in sys.argv[1:] if arg != "--debug"]
     signal.signal(signal.SIGTERM, _terminate)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name that is not valid text must not be what an answer fails on.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(_exit_code(lambda: app(args=arguments, prog_name=name), debug=debug))
 
 
@@ -46,21 +58,20 @@ def _exit_code(command: Callable[[], Any], *, debug: bool) -> int:
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else 1
     except KeyboardInterrupt:
-        stderr.print("stopped")
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (MotionfitError, OSError) as error:
+    except Exception as error:
         if debug:
             raise
-        stderr.print(f"[bold red]error:[/] {_escape(error)}")
+        stderr.print(Text.assemble(("error:", "bold red"), " ", _one_line(error)))
         return 1
     return 0
 
 
-def _escape(error: Exception) -> str:
-    return str(error).replace("[", r"\[")
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).splitlines())
+    if isinstance(error, MotionfitError | OSError):
+        return text
+    return f"unexpected {type(error).__name__}: {text} (--debug shows where)"
 
 
 def _terminate(signum: int, frame: object) -> None:
