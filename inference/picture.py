@@ -16,13 +16,14 @@ times longer than wide are squeezed to that. If the size changes within a video,
 scaled on its own.
 """
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from av import VideoFrame
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]  # (H, W, 3) RGB
@@ -43,6 +44,8 @@ _MATRICES = {
     9: Colorspace.BT2020,
     10: Colorspace.BT2020,
 }
+# swscale takes grey for full range whatever its tag says: limited to full.
+_STRETCHED = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 _HD_LINES = 720
 _LONGEST = 16
 
@@ -58,12 +61,16 @@ class Orientation:
     @classmethod
     def of(cls, frame: VideoFrame) -> "Orientation":
         """From the display matrix of a frame, as phones write it; upright without one."""
-        side_data: Any = frame.side_data
         try:
+            side_data: Any = frame.side_data
             data = side_data["DISPLAYMATRIX"]
-        except (KeyError, ValueError):  # ValueError: side data of a kind that PyAV cannot name
+        except KeyError:
             return cls()
-        a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32, count=9).tolist()
+        except ValueError:  # some other side data has no name in PyAV; it still gives the rotation
+            turn = math.radians(frame.rotation)
+            a, b, c, d = math.cos(turn), -math.sin(turn), math.sin(turn), math.cos(turn)
+        else:
+            a, b, _, c, d, *_ = np.frombuffer(bytes(data), np.int32, count=9).tolist()
         # x' = a x + c y;  y' = b x + d y
         if abs(a) >= abs(b):
             return cls(flip_rows=d < 0, flip_columns=a < 0)
@@ -116,6 +123,8 @@ class Scaler:
             threads=1,
         )
         picture = orientation.apply(np.asarray(rgb.to_ndarray(), np.uint8))
+        if _is_limited_grey(frame):
+            picture = _STRETCHED[picture]
         if self._crop is not None:
             top, left = ((side - self._crop) // 2 for side in picture.shape[:2])
             picture = picture[top : top + self._crop, left : left + self._crop]
@@ -127,6 +136,11 @@ class Scaler:
         width, height = display_size(frame, pixel_aspect=self._pixel_aspect)
         self._size = scaled_size(width, height, short_side=self._short_side)
         return self._size
+
+
+def _is_limited_grey(frame: VideoFrame) -> bool:
+    is_grey = len(frame.format.components) < 3 and not frame.format.has_palette
+    return is_grey and int(frame.color_range) == ColorRange.MPEG
 
 
 def _matrix(frame: VideoFrame) -> Colorspace:
