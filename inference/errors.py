@@ -2,7 +2,7 @@
 
 MotionfitError
 ├── SpecError               bad-clip-spec        a ClipSpec's field is out of its range
-├── VideoError                                   the video is at fault, not the machine
+├── VideoError              bad-video            the video is at fault, not the machine
 │   ├── NotAVideo           not-a-video          no video container that is accepted
 │   ├── UnreadableVideo     unreadable-video     a video container, but damaged, encrypted, ...
 │   ├── NoFrames            no-frames            readable, but holds not one picture
