@@ -18,6 +18,7 @@ from motionfit.inference.sampling import clip_length_us, frames_on_screen, sampl
 from motionfit.inference.video import Frames
 
 RATE_JITTER = 0.2
+LOWEST_RATE, HIGHEST_RATE = 0.01, 240.0  # what a ClipSpec takes
 
 Key = tuple[int, int]
 """(epoch, index of the video)"""
@@ -67,7 +68,7 @@ def random_frames(
 ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Indices (T,) int64 of a clip that starts anywhere, at a rate up to 20 % off the spec's."""
     rate = spec.frame_rate * numbers.uniform(1 - RATE_JITTER, 1 + RATE_JITTER)
-    jittered = replace(spec, frame_rate=rate)
+    jittered = replace(spec, frame_rate=min(max(rate, LOWEST_RATE), HIGHEST_RATE))
     slack = max(0, video.duration_us - clip_length_us(jittered))
     start = int(numbers.integers(slack + 1))
     times = sample_times(start, spec=jittered)
@@ -83,7 +84,9 @@ class ShuffledKeys(Sampler[Key]):
         self.epoch = 0
 
     def __iter__(self) -> Iterator[Key]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.num_videos)
+        # Keyed like one more clip: numpy pads keys with zeros, so (seed, epoch) alone is clip 0's.
+        numbers = np.random.default_rng((self.seed, self.epoch, self.num_videos))
+        order = numbers.permutation(self.num_videos)
         return ((self.epoch, int(index)) for index in order)
 
     def __len__(self) -> int:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,24 +94,14 @@ def fit(options: FitOptions, *, console: Console) -> None:
         filters={"where": options.where, "hold_out": options.hold_out},
         unreadable=unreadable + test.unreadable,
     )
-    training = {
-        "command": options.command,
-        "recipe": asdict(options.recipe),
-        "seconds": round(seconds, 1),
-        "git_revision": git_revision(),
-        "versions": versions(),
-        "data": data,
-        "measured": measured.record(),
-    }
-    spec = replace(
-        options.spec,
-        temperature=measured.temperature,
-        abstain_threshold=measured.abstain_threshold,
+    checkpoint = Checkpoint(
+        model=model,
+        spec=measured.applied_to(options.spec),
+        labels=labels,
+        width=options.width,
+        training=_record(options, data, measured, seconds=seconds),
     )
-    save_checkpoint(
-        options.output / CHECKPOINT,
-        Checkpoint(model=model, spec=spec, labels=labels, width=options.width, training=training),
-    )
+    save_checkpoint(options.output / CHECKPOINT, checkpoint)
     console.print(f"wrote {options.output / CHECKPOINT}", highlight=False, markup=False)
 
 
@@ -172,6 +162,20 @@ def _measure(model: R2Plus1D, held_out: TestVideos, *, spec: ClipSpec) -> Measur
         videos=len(held_out.labels),
         accuracy=accuracy(scores, held_out.labels),
     )
+
+
+def _record(
+    options: FitOptions, data: Mapping[str, Any], measured: Measured, *, seconds: float
+) -> dict[str, Any]:
+    return {
+        "command": options.command,
+        "recipe": asdict(options.recipe),
+        "seconds": round(seconds, 1),
+        "git_revision": git_revision(),
+        "versions": versions(),
+        "data": data,
+        "measured": measured.record(),
+    }
 
 
 def _spaced(rows: Sequence[Row], count: int) -> tuple[Row, ...]:

@@ -54,7 +54,8 @@ def train(
 ) -> None:
     """Train ``model`` in place and leave it in eval mode.
 
-    ``log`` gets one mapping per epoch; the figures that ``evaluate`` returns join it ten times.
+    ``log`` gets one mapping per epoch; about ten times in a run, and in the end, the figures that
+    ``evaluate`` returns are part of it.
     """
     keys = ShuffledKeys(len(clips), seed=recipe.seed)
     batch_size = min(recipe.batch_size, len(clips))
@@ -82,7 +83,7 @@ def train(
                 schedule=schedule,
                 advance=lambda: progress.advance(bar),
             )
-            if epoch % every == 0:
+            if epoch % every == 0 or epoch == recipe.epochs:
                 figures |= evaluate(model.eval())
                 console.print(_line(epoch, recipe.epochs, figures), highlight=False)
             log({"epoch": epoch, **figures})

@@ -24,6 +24,10 @@ class Measured:
     figures: Mapping[str, Any]
     """Empty when nothing was held out."""
 
+    def applied_to(self, spec: ClipSpec) -> ClipSpec:
+        """``spec`` with this temperature and threshold."""
+        return replace(spec, temperature=self.temperature, abstain_threshold=self.abstain_threshold)
+
     def record(self) -> dict[str, Any]:
         """What the checkpoint stores."""
         return {"source": self.source, "figures": dict(self.figures)}
