@@ -2,17 +2,21 @@
 
 import time
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import DecodeLimits, VideoInfo
+from motionfit.inference.errors import BackendError
 from motionfit.inference.isolation import DecoderProcess
 from motionfit.inference.prediction import ClassScore, predict
 from motionfit.inference.runner import Backend, Device, Output, Runner, open_runner
 from motionfit.inference.sampling import MICROSECONDS
 from motionfit.inference.video import Clips, Source, read_clips
+
+_Kind = TypeVar("_Kind", bound=StrEnum)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,7 @@ class Classifier:
         self.runner = runner
         self._decoder = decoder
         self._limits = limits
+        self._closed = False
 
     @classmethod
     def open(
@@ -77,7 +82,10 @@ class Classifier:
         limits = limits or DecodeLimits()
         opened = Bundle.open(bundle)
         runner = open_runner(
-            opened, backend=Backend(backend), device=Device(device), threads=threads
+            opened,
+            backend=_one_of(Backend, backend),
+            device=_one_of(Device, device),
+            threads=threads,
         )
         decoder = DecoderProcess(limits=limits) if isolate else None
         return cls(bundle=opened, runner=runner, decoder=decoder, limits=limits)
@@ -90,6 +98,7 @@ class Classifier:
 
     def close(self) -> None:
         """Free the model and end the decoding process."""
+        self._closed = True
         self.runner.close()
         if self._decoder is not None:
             self._decoder.close()
@@ -99,8 +108,10 @@ class Classifier:
         it, and name the ``top`` best classes.
 
         Raises a VideoError when the video is at fault, FileNotFoundError when it is not there, and
-        ValueError when ``clips`` or ``top`` is out of its range.
+        ValueError when ``clips`` or ``top`` is out of its range or this Classifier is closed.
         """
+        if self._closed:
+            raise ValueError("this Classifier is closed; open another one")
         spec = self.bundle.spec
         if clips is not None:
             spec = replace(spec, num_clips=clips)
@@ -147,3 +158,11 @@ def answer(
         model_version=bundle.version,
         video=clips.info,
     )
+
+
+def _one_of(kind: type[_Kind], value: str) -> _Kind:
+    try:
+        return kind(value)
+    except ValueError:
+        allowed = ", ".join(kind)
+        raise BackendError(f"{kind.__name__.lower()} {value!r}: choose one of {allowed}") from None
