@@ -22,7 +22,6 @@ from motionfit.inference.decoding import VideoReader
 from motionfit.inference.errors import VideoError
 from motionfit.inference.video import Clips, read_clips
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
 # Pictures concealed from damaged data depend on where decoding began.
 DAMAGED = {"mp4parse/mp4parse_capi/tests/no_timescale.mp4"}
 
@@ -132,11 +131,10 @@ def test_windows_of_made_videos_show_the_same_as_decoding_everything(
     assert windows.info == everything.info
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"the real videos of {DATA.name} are not here")
 def test_windows_of_real_videos_show_the_same_as_decoding_everything(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, data_dir: Path
 ) -> None:
-    odd = DATA / "odd"
+    odd = data_dir / "odd"
     healthy = 0
     for path in sorted(path for path in odd.rglob("*") if path.is_file()):
         name = str(path.relative_to(odd))
