@@ -30,7 +30,7 @@ import numpy as np
 from motionfit.inference import errors
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import DecodeLimits, VideoInfo
-from motionfit.inference.errors import DecoderCrashed, DecodeTimeout, VideoError
+from motionfit.inference.errors import BackendError, DecoderCrashed, DecodeTimeout, VideoError
 from motionfit.inference.video import Clips, Source
 
 WORKER = "motionfit.inference.decode_worker"
@@ -79,7 +79,7 @@ class DecoderProcess:
     def read_clips(self, source: Source, *, spec: ClipSpec, num_clips: int | None = None) -> Clips:
         """As ``motionfit.inference.video.read_clips``, in the child.
 
-        Raises also DecodeTimeout and DecoderCrashed. What is no file on disk (bytes in memory, a
+        Raises also DecodeTimeout, DecoderCrashed, and BackendError when no child starts. What is no file on disk (bytes in memory, a
         pipe) is copied to a temporary file first.
         """
         if isinstance(source, str | Path):
@@ -145,7 +145,7 @@ class DecoderProcess:
         try:
             receive(self._socket, deadline_seconds=_START_SECONDS)
         except (OSError, EOFError) as error:
-            raise DecoderCrashed("the decoding process did not start") from error
+            raise BackendError("the decoding process did not start; see above for why") from error
 
     def _crash(self) -> DecoderCrashed:
         assert self._child is not None

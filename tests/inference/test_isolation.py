@@ -18,6 +18,7 @@ from motionfit.inference import isolation
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import DecodeLimits
 from motionfit.inference.errors import (
+    BackendError,
     DecoderCrashed,
     DecodeTimeout,
     NotAVideo,
@@ -339,5 +340,5 @@ def test_a_child_that_cannot_start_is_a_clear_error(
     monkeypatch: pytest.MonkeyPatch, made_clip_path: Path
 ) -> None:
     monkeypatch.setattr(isolation, "WORKER", "motionfit.no_such_module")
-    with DecoderProcess() as decoder, pytest.raises(DecoderCrashed, match="did not start"):
+    with DecoderProcess() as decoder, pytest.raises(BackendError, match="did not start"):
         decoder.read_clips(made_clip_path, spec=SPEC)
