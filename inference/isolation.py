@@ -79,8 +79,8 @@ class DecoderProcess:
     def read_clips(self, source: Source, *, spec: ClipSpec, num_clips: int | None = None) -> Clips:
         """As ``motionfit.inference.video.read_clips``, in the child.
 
-        Raises also DecodeTimeout, DecoderCrashed, and BackendError when no child starts. What is no file on disk (bytes in memory, a
-        pipe) is copied to a temporary file first.
+        Raises also DecodeTimeout, DecoderCrashed, and BackendError when no child starts. What is
+        no file on disk (bytes in memory, a pipe) is copied to a temporary file first.
         """
         if isinstance(source, str | Path):
             with Path(source).open("rb") as file:

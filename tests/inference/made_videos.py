@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import OutputContainer
+from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -24,6 +25,9 @@ EARLY = Fraction(1, 1000)
 
 Picture = NDArray[np.uint8]
 SPEC = ClipSpec(num_frames=8, frame_rate=10.0, short_side=48, crop=48, num_clips=3)
+
+# Without these swscale reads past the edge of odd sizes when it makes 10-bit pictures.
+EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 
 FAST: dict[str, dict[str, str]] = {
     "libx264": {"preset": "ultrafast", "x264-params": "scenecut=0:keyint=12"},
@@ -118,7 +122,8 @@ def write_video(
                 stream.height, stream.width = picture.shape[:2]
                 if prepare:
                     prepare(stream)
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pix_fmt)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = frame.reformat(format=pix_fmt, interpolation=EXACT)
             frame.pts, frame.time_base = round(time / base), base
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

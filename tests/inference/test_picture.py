@@ -196,6 +196,24 @@ def test_every_size_can_be_scaled(size: tuple[int, int], pix_fmt: str) -> None:
     assert_solid(scaled(frame), np.array([200] * 3))
 
 
+@pytest.mark.parametrize(
+    "pix_fmt", ["yuv420p", "yuv422p", "yuv444p10le", "yuv420p10le", "gray", "rgb24", "bgra", "gbrp"]
+)
+@pytest.mark.parametrize(("width", "height"), [(97, 75), (19, 17), (3, 5), (1, 1)])
+def test_memory_beyond_the_edge_never_shows(pix_fmt: str, width: int, height: int) -> None:
+    pictures = []
+    for garbage in (0, 255):
+        frame = av.VideoFrame(width, height, pix_fmt)
+        for plane in frame.planes:
+            rows = np.full(plane.buffer_size, garbage, np.uint8)
+            pixel_bytes = {"rgb24": 3, "bgra": 4}.get(pix_fmt, 1 + ("10" in pix_fmt))
+            inside = rows[: plane.line_size * plane.height].reshape(plane.height, plane.line_size)
+            inside[:, : plane.width * pixel_bytes] = 1
+            plane.update(rows.tobytes())
+        pictures.append(scaled(frame, short_side=48, crop=None))
+    np.testing.assert_array_equal(*pictures)
+
+
 @pytest.mark.parametrize(("crop", "first"), [(32, 0), (31, 0), (30, 1), (8, 12)])
 def test_the_crop_is_the_middle(crop: int, first: int) -> None:
     rows = np.repeat(np.arange(32, dtype=np.uint8)[:, None], 64, axis=1)
