@@ -65,6 +65,7 @@ def fit(options: FitOptions, *, console: Console) -> None:
 
     The checkpoint appears last and complete: a run that is stopped has none.
     """
+    revision = git_revision()  # before hours of training in which the source may change
     training_rows, held_out_rows = split_rows(options)
     labels = labels_of(training_rows)
     measured = not_measured()
@@ -99,7 +100,15 @@ def fit(options: FitOptions, *, console: Console) -> None:
         spec=measured.applied_to(options.spec),
         labels=labels,
         width=options.width,
-        training=_record(options, data, measured, seconds=seconds),
+        training={
+            "command": options.command,
+            "recipe": asdict(options.recipe),
+            "seconds": round(seconds, 1),
+            "git_revision": revision,
+            "versions": versions(),
+            "data": data,
+            "measured": measured.record(),
+        },
     )
     save_checkpoint(options.output / CHECKPOINT, checkpoint)
     console.print(f"wrote {options.output / CHECKPOINT}", highlight=False, markup=False)
@@ -162,20 +171,6 @@ def _measure(model: R2Plus1D, held_out: TestVideos, *, spec: ClipSpec) -> Measur
         videos=len(held_out.labels),
         accuracy=accuracy(scores, held_out.labels),
     )
-
-
-def _record(
-    options: FitOptions, data: Mapping[str, Any], measured: Measured, *, seconds: float
-) -> dict[str, Any]:
-    return {
-        "command": options.command,
-        "recipe": asdict(options.recipe),
-        "seconds": round(seconds, 1),
-        "git_revision": git_revision(),
-        "versions": versions(),
-        "data": data,
-        "measured": measured.record(),
-    }
 
 
 def _spaced(rows: Sequence[Row], count: int) -> tuple[Row, ...]:
