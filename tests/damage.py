@@ -31,12 +31,13 @@ _OPTIONS = {
 def remade(frames: NDArray[np.uint8]) -> dict[str, bytes]:
     """Videos of ``frames`` (F, h, w, 3), h and w even, at 25 frames per second, by file name."""
     return {
-        f"remade.{suffix}": _encoded(frames, container=container, codec=codec)
+        f"remade.{suffix}": encoded(frames, container=container, codec=codec)
         for suffix, container, codec in CONTAINERS
     }
 
 
-def _encoded(frames: NDArray[np.uint8], *, container: str, codec: str) -> bytes:
+def encoded(frames: NDArray[np.uint8], *, container: str, codec: str) -> bytes:
+    """A video of ``frames``, as FFmpeg calls its container and codec."""
     buffer = io.BytesIO()
     with av.open(buffer, mode="w", format=container) as output:
         stream = output.add_stream(codec, rate=25, options=_OPTIONS.get(codec, {}))

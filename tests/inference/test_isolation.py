@@ -23,11 +23,13 @@ from motionfit.inference.errors import (
     DecodeTimeout,
     NotAVideo,
     SpecError,
+    UnreadableVideo,
     VideoTooLarge,
 )
 from motionfit.inference.isolation import DecoderProcess
 from motionfit.inference.video import Clips, Source, read_clips
 from motionfit.inference.warmup import made_clip
+from tests.damage import encoded
 
 SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=3)
 PATIENCE_SECONDS = 20.0
@@ -111,6 +113,18 @@ def test_the_callers_file_can_be_read_on(shared: DecoderProcess, made_clip_path:
         shared.read_clips(file, spec=SPEC)
         file.seek(0)
         assert file.read() == made_clip_path.read_bytes()
+
+
+def test_a_header_that_points_beyond_every_file_is_the_videos_fault(
+    shared: DecoderProcess, tmp_path: Path
+) -> None:
+    wmv = bytearray(encoded(np.zeros((5, 64, 64, 3), np.uint8), container="asf", codec="wmv2"))
+    wmv[46:54] = (2**62).to_bytes(8, "little")  # the size of the first object in the header
+    (tmp_path / "far.wmv").write_bytes(wmv)
+    pid = shared.pid
+    with pytest.raises(UnreadableVideo):
+        shared.read_clips(tmp_path / "far.wmv", spec=SPEC)
+    assert shared.pid == pid
 
 
 def test_a_missing_file_is_the_callers_error(shared: DecoderProcess, tmp_path: Path) -> None:
