@@ -10,8 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-import sysconfig
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +18,10 @@ from typing import Any
 import pytest
 
 from motionfit.inference.warmup import made_clip
+from tests.installs import ROOT, borrow_packages, copy_repository, make_environment
 
-ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+SAMPLE = Path("build", "bikes.mp4")
 REAL_VIDEOS = ROOT.parent / "shared" / "data" / "ucf101_10"
 BLOCK = re.compile(
     r"^(?:<!-- test: (?P<mark>[^>]+) -->\n)?```(?P<language>\w+)\n(?P<code>.*?)^```$",
@@ -83,28 +82,6 @@ def session(found: list[Block]) -> str:
     return "\n".join([*parts, "printf '\\n:: end\\n'"])
 
 
-def copy_of_the_repository(folder: Path) -> None:
-    """A fresh checkout of the working tree, and the sample clip if it was fetched already."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, [*listed.stdout.split("\0"), "build/bikes.mp4"]):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-
-
-def make_environment(folder: Path) -> None:
-    """A virtual environment that finds its packages in the running one, so none is downloaded."""
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    (site_packages,) = folder.glob("lib/python*/site-packages")
-    (site_packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-
-
 def make_readers_videos(folder: Path) -> None:
     """The reader's own videos: real ones where they are at hand, otherwise made ones."""
     for number, label in enumerate(("Basketball", "Biking")):
@@ -141,8 +118,11 @@ class Transcript:
 @pytest.fixture(scope="module")
 def transcript(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
     folder = tmp_path_factory.mktemp("reader") / "motionfit"
-    copy_of_the_repository(folder)
-    make_environment(folder / ".venv")
+    copy_repository(folder)
+    borrow_packages(make_environment(folder / ".venv", pip=True))
+    if (ROOT / SAMPLE).is_file():
+        (folder / SAMPLE).parent.mkdir()
+        shutil.copy(ROOT / SAMPLE, folder / SAMPLE)
     make_readers_videos(folder / "videos")
     port = free_port()
     log = folder.parent / "output.txt"

@@ -1,10 +1,7 @@
 """What users install: the content of wheel and sdist, and that each kind of install imports."""
 
 import json
-import shutil
-import subprocess
 import sys
-import sysconfig
 import tarfile
 import zipfile
 from email import message_from_bytes
@@ -12,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.installs import (
+    ROOT,
+    borrow_packages,
+    copy_repository,
+    make_environment,
+    repository_files,
+    run,
+)
+
 LAYERS = {"inference", "training", "export", "serving", "benchmarks"}
 COMMANDS = {"motionfit-train", "motionfit-export", "motionfit-serve", "motionfit-bench"}
 STUDENT = Path("inference/student")
@@ -36,18 +41,6 @@ print(json.dumps({
 """
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def repository_files() -> list[Path]:
-    """Every file of the working tree that git does not ignore, relative to the root."""
-    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
-    return [Path(name) for name in listed.split("\0") if name and (ROOT / name).is_file()]
-
-
 def shipped_files() -> set[str]:
     """What a wheel must hold of the repository: modules, type markers and the student."""
     return {
@@ -62,9 +55,7 @@ def shipped_files() -> set[str]:
 def source_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository, so that no leftover of a build gets in or stays behind."""
     tree = tmp_path_factory.mktemp("source")
-    for path in repository_files():
-        (tree / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / path, tree / path)
+    copy_repository(tree)
     return tree
 
 
@@ -76,18 +67,6 @@ def built(source_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     (wheel,) = output.glob("*.whl")
     (sdist,) = output.glob("*.tar.gz")
     return wheel, sdist
-
-
-def new_environment(folder: Path) -> Path:
-    """An empty virtual environment without pip; returns its site-packages."""
-    run(sys.executable, "-m", "venv", "--without-pip", folder)
-    (site_packages,) = folder.glob("lib/python*/site-packages")
-    return site_packages
-
-
-def borrow_dependencies(site_packages: Path) -> None:
-    """Let an environment import what the running one has, except for editable projects."""
-    (site_packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
 
 def pip_install(environment: Path, *arguments: str | Path) -> None:
@@ -152,9 +131,9 @@ def test_an_installed_wheel_imports_finds_its_student_and_runs_its_commands(
     built: tuple[Path, Path], tmp_path: Path
 ) -> None:
     environment = tmp_path / "environment"
-    site_packages = new_environment(environment)
+    site_packages = make_environment(environment, pip=False)
     pip_install(environment, built[0])
-    borrow_dependencies(site_packages)
+    borrow_packages(site_packages)
 
     found = probe(environment, cwd=tmp_path)
     assert found["module"] == str(site_packages / "motionfit" / "inference" / "bundle.py")
@@ -167,7 +146,7 @@ def test_an_editable_install_imports_from_the_source_tree(
     source_tree: Path, tmp_path: Path
 ) -> None:
     environment = tmp_path / "environment"
-    borrow_dependencies(new_environment(environment))
+    borrow_packages(make_environment(environment, pip=False))
     pip_install(environment, "--no-build-isolation", "--editable", source_tree)
 
     found = probe(environment, cwd=tmp_path)
