@@ -6,6 +6,7 @@ The order is fixed, because each step changes the result:
    averages when it shrinks), with accurate rounding, full chroma and bit-exact code paths.
    The matrix is the one tagged in the file; untagged is BT.709 from 720 lines up and BT.601 below.
    The range is the one tagged; untagged is full for grey and ``yuvj`` formats, limited otherwise.
+   Chroma samples lie where the file says, else where swscale takes them to be.
 2. Flips and transposition from the display matrix (rotation to the nearest quarter turn).
 3. The central square.
 

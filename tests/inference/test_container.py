@@ -7,12 +7,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from made_videos import SPEC, even_times, numbered, numbers_of, write_video
 
 from motionfit.inference.container import open_container, read_index, sniff
 from motionfit.inference.decoding import DecodeLimits
 from motionfit.inference.errors import NoFrames, NotAVideo, UnreadableVideo, VideoTooLarge
 from motionfit.inference.video import read_clips, read_frames
+from tests.inference.made_videos import SPEC, even_times, numbered, numbers_of, write_video
 
 CONTAINERS = {
     "a.mp4": ("libx264", "mov"),

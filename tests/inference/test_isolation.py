@@ -29,6 +29,7 @@ from motionfit.inference.errors import (
 from motionfit.inference.isolation import DecoderProcess
 from motionfit.inference.video import Clips, Source, read_clips
 from motionfit.inference.warmup import made_clip
+from tests.conftest import running
 from tests.damage import encoded
 
 SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=3)
@@ -51,15 +52,6 @@ def assert_same(one: Clips, other: Clips) -> None:
     assert one.info == other.info
     assert one.frames.dtype == np.uint8
     assert one.starts_us.dtype == np.int64
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs: zombies do not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -154,7 +146,7 @@ def test_a_crash_while_decoding_costs_one_call(
         with pytest.raises(DecoderCrashed, match=f"died by signal {sig.value} "):
             decoder.read_clips(slow_video, spec=SPEC)
         killer.join()
-        assert not alive(pid)
+        assert not running(pid)
         assert_same(
             decoder.read_clips(made_clip_path, spec=SPEC), read_clips(made_clip_path, spec=SPEC)
         )
@@ -166,7 +158,7 @@ def test_a_child_that_died_between_two_videos_costs_nothing(made_clip_path: Path
         decoder.start()
         assert (pid := decoder.pid) is not None
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not alive(pid))
+        wait_until(lambda: not running(pid))
         decoder.read_clips(made_clip_path, spec=SPEC)
 
 
@@ -183,7 +175,7 @@ def test_a_hang_ends_at_the_time_limit(
         with pytest.raises(DecodeTimeout, match=r"the 0\.4 s allowed"):
             decoder.read_clips(made_clip_path if stopped else slow_video, spec=SPEC)
         assert 0.4 <= time.monotonic() - begin < 2
-        assert not alive(pid)
+        assert not running(pid)
         decoder.read_clips(made_clip_path, spec=SPEC)
 
 
@@ -202,7 +194,7 @@ def test_closing_ends_the_child_and_a_second_time_does_nothing(made_clip_path: P
     decoder.read_clips(made_clip_path, spec=SPEC)
     assert (pid := decoder.pid) is not None
     decoder.close()
-    assert not alive(pid)
+    assert not running(pid)
     assert decoder.pid is None
     decoder.close()
 
@@ -285,6 +277,22 @@ def test_a_plain_script_can_use_it_wherever_it_is_run(
     assert (printed.split()[1:], errors) == (["2.0"], "")
 
 
+def test_a_lower_cap_on_memory_that_is_there_already_stays(
+    made_clip_path: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -v 1500000; exec "$@"', "", sys.executable, "script.py"]
+        + [str(made_clip_path)],
+        cwd=tmp_path,
+        input="go\n",
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (done.stdout.split()[1:], done.stderr) == (["2.0"], "")
+
+
 @pytest.mark.parametrize("decoding", [False, True], ids=["idle", "decoding"])
 def test_the_child_does_not_outlive_a_killed_parent(
     script: Callable[[Path], "subprocess.Popen[str]"], slow_video: Path, decoding: bool
@@ -297,9 +305,9 @@ def test_the_child_does_not_outlive_a_killed_parent(
             parent.stdin.write("go\n")
             parent.stdin.flush()
             time.sleep(0.5)
-        assert alive(child)
+        assert running(child)
         parent.kill()
-    wait_until(lambda: not alive(child))
+    wait_until(lambda: not running(child))
 
 
 HOSTILE_WORKER = """

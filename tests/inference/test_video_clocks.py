@@ -7,7 +7,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from made_videos import (
+
+from motionfit.inference.video import read_clips, read_frames
+from tests.inference.made_videos import (
     SPEC,
     even_times,
     expected_numbers,
@@ -17,8 +19,6 @@ from made_videos import (
     shift,
     write_video,
 )
-
-from motionfit.inference.video import read_clips, read_frames
 
 B_FRAMES = {"x264-params": "scenecut=0:keyint=12:bframes=3:b-pyramid=2:open-gop=1"}
 # Bytes before the first packet of a file that is put behind another.

@@ -9,10 +9,10 @@ import av
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
-from made_videos import even_times, write_video
 
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.video import Frames, read_clips, read_frames
+from tests.inference.made_videos import even_times, write_video
 
 ONE = 1 << 16
 # Where each corner of the coded picture goes: (a, b, c, d) of x' = a x + c y, y' = b x + d y.

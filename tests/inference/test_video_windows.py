@@ -8,7 +8,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from made_videos import (
+
+from motionfit.inference import decoding
+from motionfit.inference.decoding import VideoReader
+from motionfit.inference.errors import VideoError
+from motionfit.inference.video import Clips, read_clips
+from tests.inference.made_videos import (
     SPEC,
     even_times,
     expected_numbers,
@@ -16,11 +21,6 @@ from made_videos import (
     remux,
     write_video,
 )
-
-from motionfit.inference import decoding
-from motionfit.inference.decoding import VideoReader
-from motionfit.inference.errors import VideoError
-from motionfit.inference.video import Clips, read_clips
 
 # Pictures concealed from damaged data depend on where decoding began.
 DAMAGED = {"mp4parse/mp4parse_capi/tests/no_timescale.mp4"}
