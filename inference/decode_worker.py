@@ -31,8 +31,8 @@ def main() -> None:
     limits = DecodeLimits(**json.loads(sys.argv[2]))
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         _limit_memory(limits)
-        send(connection, {"ready": True})
         with contextlib.suppress(EOFError, ConnectionError):
+            send(connection, {"ready": True})
             while True:
                 _serve_one(connection, limits)
 
@@ -90,9 +90,15 @@ def _read(
 
 
 def _limit_memory(limits: DecodeLimits) -> None:
-    """Cap the address space at what is in use now plus the limit; leave no core files."""
+    """Cap the address space at what is in use now plus the limit; leave no core files.
+
+    A lower cap that is there already stays.
+    """
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     ceiling = pages * resource.getpagesize() + limits.memory_bytes
+    _, inherited = resource.getrlimit(resource.RLIMIT_AS)
+    if inherited != resource.RLIM_INFINITY:
+        ceiling = min(ceiling, inherited)
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

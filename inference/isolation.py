@@ -92,11 +92,11 @@ class DecoderProcess:
 
     def close(self) -> None:
         """End the child."""
-        if self._socket is not None:
-            self._socket.close()
         if self._child is not None:
             self._child.kill()
             self._child.wait()
+        if self._socket is not None:
+            self._socket.close()
         self._socket = self._child = None
 
     def _ask(self, descriptor: int, *, spec: ClipSpec) -> Clips:

@@ -6,6 +6,7 @@ Each file gives an answer or a clear error, the same from all three, and leaves 
 import csv
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from collections import Counter
@@ -21,7 +22,7 @@ from motionfit.inference.classifier import Classifier
 from motionfit.inference.errors import VideoError
 from motionfit.inference.video import read_frames
 from motionfit.serving.schemas import AnswerBody
-from tests.conftest import child_processes, open_files
+from tests.conftest import child_processes, open_files, running
 from tests.damage import damaged, remade
 from tests.serving.conftest import COMMAND, ServerProcess, problem_of, serving, wait_until
 
@@ -226,5 +227,70 @@ def test_the_server_still_answers_and_ends_cleanly(
     assert body_of(response.json()) == from_http[str(files[0])].detail
     children = server.children()
     assert server.stop() == 0
-    wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+    wait_until(lambda: not any(running(child) for child in children))
     assert list(server.temp.iterdir()) == []
+
+
+def classify(*videos: Path, bundle: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, "classify", "--bundle", bundle, *videos],
+        # The strictest a terminal can be about file names.
+        env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_any_file_name_is_printed_as_it_is(
+    toy_bundle: Path, made_clip_path: Path, tmp_path: Path
+) -> None:
+    names = ("[red]x.mp4", ":smile:.mp4", os.fsdecode(b"caf\xe9.mp4"), "--clips.mp4")
+    good = [tmp_path / name for name in names]
+    bad = [tmp_path / f"bad {name}" for name in names]
+    for path in good:
+        path.write_bytes(made_clip_path.read_bytes())
+    for path in bad:
+        path.write_text("no video")
+    done = classify(*good, *bad, bundle=toy_bundle)
+    assert done.returncode == 1
+    for path, line in zip(good, done.stdout.splitlines(), strict=True):
+        assert line.startswith(f"{shown(path)}: ")
+    for path, line in zip(bad, done.stderr.splitlines(), strict=True):
+        assert line.startswith(f"error: {shown(path)}: got a file that starts with b'no video'")
+
+
+def shown(path: Path) -> str:
+    return str(path).encode(errors="backslashreplace").decode()
+
+
+def test_what_is_no_file_costs_one_line(
+    toy_bundle: Path, made_clip_path: Path, tmp_path: Path
+) -> None:
+    done = classify(tmp_path, tmp_path / "absent.mp4", made_clip_path, bundle=toy_bundle)
+    assert done.returncode == 1
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["error", "error"]
+    assert "Is a directory" in done.stderr
+    assert "No such file" in done.stderr
+    assert done.stdout.startswith(f"{made_clip_path}: ")
+    assert classify(made_clip_path, bundle=toy_bundle).returncode == 0
+
+
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_stopped_while_decoding_takes_its_child_along(
+    toy_bundle: Path, slow_video: Path, sig: signal.Signals
+) -> None:
+    with subprocess.Popen(
+        [COMMAND, "classify", "--bundle", toy_bundle, slow_video],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        wait_until(lambda: bool(children.read_text().split()))
+        (child,) = children.read_text().split()
+        wait_until(lambda: slow_video in [p.resolve() for p in Path(f"/proc/{child}/fd").iterdir()])
+        process.send_signal(sig)
+        printed = process.communicate(timeout=30)
+    assert (process.returncode, *printed) == (130, "", "")
+    wait_until(lambda: not running(int(child)))

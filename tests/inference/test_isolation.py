@@ -174,7 +174,7 @@ def test_a_hang_ends_at_the_time_limit(
         begin = time.monotonic()
         with pytest.raises(DecodeTimeout, match=r"the 0\.4 s allowed"):
             decoder.read_clips(made_clip_path if stopped else slow_video, spec=SPEC)
-        assert 0.4 <= time.monotonic() - begin < 2
+        assert 0.4 <= time.monotonic() - begin < 4
         assert not running(pid)
         decoder.read_clips(made_clip_path, spec=SPEC)
 
