@@ -143,6 +143,7 @@ def open_files() -> set[str]:
 @pytest.fixture
 def nothing_left() -> Iterator[None]:
     """Fails a test that leaves a process or an open file behind."""
-    before = child_processes(), open_files()
+    processes, files = child_processes(), open_files()
     yield
-    assert (child_processes(), open_files()) == before
+    assert not child_processes() - processes
+    assert not open_files() - files
