@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from motionfit.inference.bundle import MANIFEST, MODEL
-from motionfit.inference.classifier import Answer, Classifier
+from motionfit.inference.classifier import Answer, Classifier, ClipSpan
 from motionfit.inference.decoding import DecodeLimits
 from motionfit.inference.errors import BackendError, BundleError, DecodeTimeout, NotAVideo
 from motionfit.inference.prediction import video_scores
 from motionfit.inference.video import Source, read_clips
+from motionfit.inference.warmup import made_clip
 from tests.conftest import TOY_LABELS, TOY_SPEC, write_toy_bundle
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -82,6 +83,14 @@ def test_clips_are_spans_inside_the_video_and_in_order(
         for span in spans:
             length = min(spec.clip_seconds, answer.video.duration_seconds)
             assert span.end_seconds - span.start_seconds == pytest.approx(length)
+
+
+def test_clips_of_a_video_shorter_than_one_span_all_of_it(classifier: Classifier) -> None:
+    answer = classifier.classify(io.BytesIO(made_clip(seconds=0.2)))
+    assert answer.video.duration_seconds == pytest.approx(0.2)
+    assert set(answer.clips) == {
+        ClipSpan(start_seconds=0.0, end_seconds=answer.video.duration_seconds)
+    }
 
 
 def test_the_answer_is_the_models_for_the_clips_that_training_would_see(
