@@ -5,6 +5,7 @@ matters and formats that open other files or addresses (playlists, scripts, devi
 unseen. Metadata that is not UTF-8 is ignored.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -56,6 +57,25 @@ class PacketIndex:
     not (AVI stores none), only decoding everything tells which picture is on screen when."""
 
 
+class _Bounded:
+    """A file in which every place behind its end is its end.
+
+    Damaged headers send FFmpeg anywhere, a file system refuses a place that is too far, and PyAV
+    raises that refusal at whatever comes next.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._seek = file.seek
+        self._size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        self.read = file.read
+        self.tell = file.tell
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As of any file: the place reached."""
+        return self._seek(min(offset, self._size) if whence == os.SEEK_SET else offset, whence)
+
+
 def sniff(head: bytes) -> str:
     """FFmpeg's name of the demuxer for a file that starts with ``head`` (at least 1 KiB of it).
 
@@ -83,9 +103,8 @@ def open_container(file: BinaryIO) -> tuple[InputContainer, VideoStream]:
     """
     file.seek(0)
     name = sniff(file.read(1024))
-    file.seek(0)
     try:
-        container = av.open(file, mode="r", format=name, metadata_errors="ignore")
+        container = av.open(_Bounded(file), mode="r", format=name, metadata_errors="ignore")
     except (av.FFmpegError, ValueError) as error:
         raise UnreadableVideo(f"this {name} file cannot be opened: {reason(error)}") from error
     try:

@@ -4,7 +4,6 @@ Run as ``python -m motionfit.inference.decode_worker FD LIMITS``. Ends when the 
 """
 
 import contextlib
-import io
 import json
 import math
 import os
@@ -37,22 +36,6 @@ def main() -> None:
                 _serve_one(connection, limits)
 
 
-class _Video(io.BufferedReader):
-    """A file in which every place behind its end is its end.
-
-    Damaged headers send FFmpeg anywhere, a file system refuses a place that is too far, and PyAV
-    raises that refusal at whatever comes next.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        super().__init__(io.FileIO(descriptor))
-        self._size = super().seek(0, os.SEEK_END)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """As of any file; the position reached."""
-        return super().seek(min(offset, self._size) if whence == os.SEEK_SET else offset, whence)
-
-
 def _serve_one(connection: socket.socket, limits: DecodeLimits) -> None:
     head, descriptors, _, _ = socket.recv_fds(connection, 4, 1)
     if not head:
@@ -62,7 +45,7 @@ def _serve_one(connection: socket.socket, limits: DecodeLimits) -> None:
     body = connection.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
     # A parent that was killed cannot end a decoder that hangs: the kernel does.
     signal.alarm(math.ceil(limits.timeout_seconds) + _GRACE_SECONDS)
-    with _Video(descriptors[0]) as file:
+    with os.fdopen(descriptors[0], "rb") as file:
         message, pixels = _read(file, json.loads(body), limits)
     signal.alarm(0)
     send(connection, message, pixels)
