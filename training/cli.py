@@ -71,7 +71,9 @@ def fit_command(
     batch_size: Annotated[int, typer.Option(help="Clips a step.", min=2)] = 32,
     learning_rate: Annotated[float, typer.Option(help="AdamW's, at its highest.", min=0.0)] = 2e-3,
     weight_decay: Annotated[float, typer.Option(help="AdamW's.", min=0.0)] = 0.05,
-    label_smoothing: Annotated[float, typer.Option(min=0.0, max=0.9)] = 0.1,
+    label_smoothing: Annotated[
+        float, typer.Option(help="Share of the target spread over all classes.", min=0.0, max=0.9)
+    ] = 0.1,
     warmup: Annotated[
         float, typer.Option(help="Share of the steps in which the rate rises.", min=0.0, max=1.0)
     ] = 0.1,
