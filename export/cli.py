@@ -20,8 +20,8 @@ app = typer.Typer(
     cls=default_command("convert"),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Turn a trained checkpoint into a bundle that can be served. Without the name of a command "
-    "it is convert: motionfit-export CHECKPOINT -o BUNDLE.",
+    help="Turn a trained checkpoint into a bundle that can be served. Without the name of a "
+    "command it is convert: motionfit-export CHECKPOINT -o BUNDLE.",
     epilog="--debug anywhere on the command line shows the traceback of a failure.",
 )
 

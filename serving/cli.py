@@ -18,8 +18,8 @@ _EPILOG = (
 
 app = typer.Typer(
     cls=default_command("run"),
-    help="Serve a bundle over HTTP (run), or answer for videos without a server (classify). Without "
-    "the name of a command it is run: motionfit-serve --bundle BUNDLE.",
+    help="Serve a bundle over HTTP (run), or answer for videos without a server (classify). "
+    "Without the name of a command it is run: motionfit-serve --bundle BUNDLE.",
     epilog=_EPILOG,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
