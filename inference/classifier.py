@@ -46,7 +46,8 @@ class Answer:
 class Classifier:
     """A bundle ready to recognise videos. Use as a context manager, or close it.
 
-    Not for concurrent calls: give each thread its own.
+    Not for concurrent calls: give each thread its own, and close it on the thread that opened it
+    (closed elsewhere, OpenVINO leaves a process that the next signal kills).
     """
 
     def __init__(
