@@ -67,9 +67,11 @@ def fit_command(
     ] = None,
     epochs: Annotated[
         int, typer.Option(help="Passes over the videos, one random clip of each a pass.", min=1)
-    ] = 120,
-    batch_size: Annotated[int, typer.Option(help="Clips a step.", min=2)] = 32,
-    learning_rate: Annotated[float, typer.Option(help="AdamW's, at its highest.", min=0.0)] = 2e-3,
+    ] = 70,
+    batch_size: Annotated[int, typer.Option(help="Clips a step.", min=2)] = 16,
+    learning_rate: Annotated[
+        float, typer.Option(help="AdamW's, at its highest.", min=0.0)
+    ] = 1.5e-3,
     weight_decay: Annotated[float, typer.Option(help="AdamW's.", min=0.0)] = 0.05,
     label_smoothing: Annotated[
         float, typer.Option(help="Share of the target spread over all classes.", min=0.0, max=0.9)
