@@ -21,6 +21,8 @@ from tests.installs import (
 LAYERS = {"inference", "training", "export", "serving", "benchmarks"}
 COMMANDS = {"motionfit-train", "motionfit-export", "motionfit-serve", "motionfit-bench"}
 STUDENT = Path("inference/student")
+CARD = Path("inference/STUDENT.md")
+BUNDLE_FILES = {"bundle.json", "model.onnx", "student.safetensors"}
 METADATA_FILES = {
     "METADATA",
     "WHEEL",
@@ -41,14 +43,15 @@ print(json.dumps({
 """
 
 
+def ships(path: Path) -> bool:
+    """Whether a file of the repository belongs into the wheel."""
+    module = path.suffix == ".py" or path.name == "py.typed"
+    student = path == CARD or path.parent == STUDENT
+    return path.parts[0] in LAYERS and (module or student)
+
+
 def shipped_files() -> set[str]:
-    """What a wheel must hold of the repository: modules, type markers and the student."""
-    return {
-        f"motionfit/{path}"
-        for path in repository_files()
-        if path.parts[0] in LAYERS
-        and (path.suffix == ".py" or path.name == "py.typed" or path.parent == STUDENT)
-    }
+    return {f"motionfit/{path}" for path in repository_files() if ships(path)}
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +93,8 @@ def test_the_wheel_holds_every_module_the_student_and_nothing_else(
     information = f"{built[0].name.rsplit('-', 3)[0]}.dist-info"
     assert names == shipped_files() | {f"{information}/{name}" for name in METADATA_FILES}
     assert {f"motionfit/{layer}/py.typed" for layer in LAYERS} <= names
-    assert {
-        f"motionfit/{STUDENT}/{name}"
-        for name in ("bundle.json", "model.onnx", "student.safetensors", "CARD.md")
-    } <= names
+    assert {f"motionfit/{STUDENT}/{name}" for name in BUNDLE_FILES} <= names
+    assert f"motionfit/{CARD}" in names
 
 
 def test_the_wheel_states_licence_python_extras_and_the_four_commands(
