@@ -33,8 +33,8 @@ _MAGIC = (
     (b"OggS", "ogg"),
 )
 _TS_PACKET_BYTES = (188, 192, 204)
-# AVI stores no times, and FFmpeg guesses others for MPEG-PS after a seek than before.
-_GUESSED_TIMES = {"avi", "mpeg"}
+# AVI and ASF store no presentation times; for MPEG-PS FFmpeg guesses others after a seek.
+_GUESSED_TIMES = {"asf", "avi", "mpeg"}
 _LONGEST_GAP_SECONDS = 10
 FALLBACK_TIME_BASE = Fraction(1, 1_000_000)
 
@@ -54,7 +54,7 @@ class PacketIndex:
     were joined, say nothing."""
     trusted: bool
     """Whether each picture has a presentation time of its own that is the same after a seek. Where
-    not (AVI stores none), only decoding everything tells which picture is on screen when."""
+    not (AVI and WMV store none), only decoding everything tells which picture is on screen when."""
 
 
 class _Bounded:

@@ -160,7 +160,7 @@ class VideoReader:
                     "bytes allowed for them; cut the video into shorter ones"
                 )
             pictures.append(picture)
-            stamps.append(frame.pts if frame.pts is not None else frame.dts)
+            stamps.append(frame.pts)
         if not pictures:
             raise self._nothing_decoded()
         return Decoded(pictures=pictures, times_us=self._presentation_times(stamps))
@@ -183,7 +183,10 @@ class VideoReader:
         """
         chosen: list[Picture] = []
         shown: VideoFrame | None = None
-        for frame, time_us in self._timed_frames(key):
+        for frame in self._frames(self.index.keys[key]):
+            if frame.pts is None:
+                continue
+            time_us = self._since_start(frame.pts)
             past = int(np.searchsorted(moments[len(chosen) :] + EARLY_US, time_us, side="left"))
             marked = time_us == self._key_times_us[key] and not frame.key_frame
             if shown is None and key and (past or marked):
@@ -204,13 +207,6 @@ class VideoReader:
         """Which key frame is the last on screen by a moment."""
         after = np.searchsorted(self._key_times_us, moment_us + EARLY_US, side="right")
         return max(0, int(after) - 1)
-
-    def _timed_frames(self, key: int) -> Iterator[tuple[VideoFrame, int]]:
-        """Decoded frames from a key frame on, and when, in microseconds, each is shown."""
-        for frame in self._frames(self.index.keys[key]):
-            # Pictures shown before the key frame that they follow need those before it.
-            if frame.pts is not None and frame.pts >= self.index.keys[key][0]:
-                yield frame, self._since_start(frame.pts)
 
     def _frames(self, key: tuple[int, int] | None = None) -> Iterator[VideoFrame]:
         """Decoded frames in presentation order, of the whole file or from a key frame on."""
@@ -256,7 +252,7 @@ class VideoReader:
     def _presentation_times(self, stamps: list[int | None]) -> Times:
         """Ascending times, microseconds, of frames that came out of the decoder with ``stamps``.
 
-        Frames come in presentation order. Stamps that are merely in decoding order (AVI) are
+        Frames come in presentation order. Stamps that are merely in decoding order (AVI, WMV) are
         sorted; missing, repeated or discontinuous ones give way to even spacing. Sets
         ``duration_us`` to match.
         """

@@ -3,8 +3,8 @@
 Only what the clips need is decoded. The container is demuxed once for an index, then for each
 window the demuxer seeks to the key frame before it and decodes up to its end. Which frame is on
 screen at a moment is decided by the times of the frames that were really decoded. Where the
-container gives no usable times (AVI, MPEG-PS; timestamps missing, repeated or running backwards),
-the whole video is decoded once and the frames are selected afterwards.
+container gives no usable times (AVI, WMV, MPEG-PS; timestamps missing, repeated or running
+backwards), the whole video is decoded once and the frames are selected afterwards.
 
 Damaged packets are skipped: the frame before stays on screen, and the answer carries a note.
 """

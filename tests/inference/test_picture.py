@@ -8,6 +8,7 @@ import pytest
 from av.video.reformatter import ColorRange
 
 from motionfit.inference.picture import Scaler, display_size, scaled_size
+from tests.inference.made_videos import EXACT
 
 # AVColorSpace -> (Kr, Kb) of ITU-T H.273.
 MATRICES = {
@@ -132,7 +133,9 @@ def test_transparency_is_dropped() -> None:
 @pytest.mark.parametrize("color_range", [0, LIMITED, FULL])
 def test_rgb_is_taken_as_it_is(pix_fmt: str, color_range: int) -> None:
     rgb = np.full((48, 64, 3), (200, 100, 50), np.uint8)
-    frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pix_fmt)
+    frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
+        format=pix_fmt, interpolation=EXACT
+    )
     frame.color_range = color_range
     assert_solid(scaled(frame), np.array([200, 100, 50]))
 
@@ -147,7 +150,7 @@ def test_scaling_shifts_nothing(pix_fmt: str, width: int, height: int) -> None:
     tilt = (np.arange(height) + 0.5) / height * 30
     rgb = np.repeat((ramp[None] + tilt[:, None])[:, :, None], 3, axis=2).round().astype(np.uint8)
     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
-        format=pix_fmt, dst_color_range=FULL, dst_colorspace=5
+        format=pix_fmt, dst_color_range=FULL, dst_colorspace=5, interpolation=EXACT
     )
     picture = scaled(frame, short_side=48, crop=None)
     rows, columns = picture.shape[:2]
@@ -192,7 +195,9 @@ def test_the_short_side_is_scaled_to_and_the_aspect_kept(
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le", "gray", "rgb24"])
 def test_every_size_can_be_scaled(size: tuple[int, int], pix_fmt: str) -> None:
     rgb = np.full((size[1], size[0], 3), 200, np.uint8)
-    frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pix_fmt)
+    frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
+        format=pix_fmt, interpolation=EXACT
+    )
     assert_solid(scaled(frame), np.array([200] * 3))
 
 
