@@ -14,6 +14,10 @@ MotionfitError
 ├── BackendError            backend-unavailable  the asked-for runtime or device is not there
 ├── MissingExtra            missing-extra        an optional dependency is not installed
 └── VerificationError       verification-failed  an export does not agree with its source
+
+Folders that build on this one add branches of their own beside what raises them:
+``training.checkpoint.CheckpointError``, ``serving.errors``, ``benchmarks.result.ResultError`` and
+``benchmarks.rules.RuleError``.
 """
 
 from importlib.util import find_spec
