@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from motionfit.inference.prediction import video_scores
 
-KEPT_SHARE = 0.95
+# Of the answers given (not withheld as "none of these"), so many should be right: our choice.
+ANSWERED_RIGHT = 0.75
 BINS = 15
 LOWEST, HIGHEST = 0.05, 20.0
 
@@ -24,9 +25,9 @@ class Calibration:
 
     temperature: float
     abstain_threshold: float
-    """The highest one that keeps at least 95 % of the videos that were answered right."""
-    answered_wrong_share: float
-    """Share of the wrongly answered videos whose best score still reaches the threshold."""
+    """The lowest one over which at least 75 % of the answers are right."""
+    answered_share: float
+    """Share of the videos whose best score reaches the threshold."""
     ece_before: float
     """Expected calibration error, 15 bins of equal width, at temperature 1."""
     ece_after: float
@@ -39,11 +40,10 @@ def calibrate(logits: Logits, labels: Labels) -> Calibration:
     temperature = fit_temperature(logits, labels)
     before, after = scores_of(logits, temperature=1.0), scores_of(logits, temperature=temperature)
     threshold = abstain_threshold(after, labels)
-    wrong = after[after.argmax(1) != labels].max(axis=1, initial=0.0)
     return Calibration(
         temperature=temperature,
         abstain_threshold=threshold,
-        answered_wrong_share=float((wrong >= threshold).mean()) if len(wrong) else 0.0,
+        answered_share=float((after.max(axis=1) >= threshold).mean()),
         ece_before=expected_calibration_error(before, labels),
         ece_after=expected_calibration_error(after, labels),
         nll_before=_nll(before, labels),
@@ -72,12 +72,17 @@ def fit_temperature(logits: Logits, labels: Labels) -> float:
 
 
 def abstain_threshold(scores: NDArray[np.float64], labels: Labels) -> float:
-    """The highest threshold that keeps 95 % of the videos answered right; 0 if none was."""
-    right = np.sort(scores.max(axis=1)[scores.argmax(1) == labels])
-    if not len(right):
+    """The lowest threshold over which 75 % of the answers are right.
+
+    0, so that nothing is withheld, where that holds of all answers or cannot be had.
+    """
+    confidence = scores.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    right = np.cumsum((scores.argmax(1) == labels)[order])
+    enough = np.flatnonzero(right >= ANSWERED_RIGHT * np.arange(1, len(labels) + 1))
+    if not len(enough) or enough[-1] == len(labels) - 1:
         return 0.0
-    lost = int((1 - KEPT_SHARE) * len(right) + 1e-9)
-    return float(np.floor(right[lost] * 1e4) / 1e4)
+    return float(np.floor(confidence[order[enough[-1]]] * 1e4) / 1e4)
 
 
 def expected_calibration_error(scores: NDArray[np.float64], labels: Labels) -> float:
