@@ -146,7 +146,7 @@ def answer(
     end = clips.info.duration_seconds
     starts = [start / MICROSECONDS for start in clips.starts_us.tolist()]
     spans = tuple(
-        ClipSpan(start_seconds=start, end_seconds=min(end, start + spec.clip_seconds))
+        ClipSpan(start_seconds=start, end_seconds=round(min(end, start + spec.clip_seconds), 6))
         for start in starts
     )
     timings_ms = timings_ms | {"post": (time.perf_counter() - begin) * 1e3}

@@ -18,6 +18,7 @@ MATRICES = {
     6: (0.299, 0.114),
     7: (0.212, 0.087),
     9: (0.2627, 0.0593),
+    10: (0.2627, 0.0593),  # constant luminance, taken as if it were not
 }
 UNTAGGED = 2
 LIMITED, FULL = int(ColorRange.MPEG), int(ColorRange.JPEG)

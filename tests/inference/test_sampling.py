@@ -18,7 +18,7 @@ from motionfit.inference.sampling import (
 )
 
 # The same examples at every run, however slow the machine.
-always = settings(derandomize=True, deadline=None, max_examples=200)
+always = settings(derandomize=True, deadline=None, max_examples=100)
 
 
 def spec_of(num_frames: int = 8, frame_rate: float = 10.0) -> ClipSpec:

@@ -1,0 +1,18 @@
+"""Every number that the README and the student's card quote comes from a committed result."""
+
+from pathlib import Path
+
+import pytest
+
+from motionfit.benchmarks.figures import MARKER, check
+from motionfit.inference.bundle import MODEL, Bundle
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize("name", ["README.md", "inference/STUDENT.md"])
+def test_quoted_figures_are_those_of_the_shipped_student(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert MARKER.search(text), "no figure is tied to its file"
+    shipped = Bundle.open().files[MODEL]
+    assert check(text, results_dir=ROOT / "benchmarks" / "results", model_sha256=shipped) == []
