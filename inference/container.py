@@ -141,7 +141,7 @@ def read_index(container: InputContainer, stream: VideoStream, *, max_frames: in
             continue
         # Packets that an edit list hides are only there to be decoded before others.
         if not packet.is_discard:
-            continuous &= _goes_on(packet, last=last, keys=keys)
+            continuous &= _goes_on(packet, last=last)
             last = packet
         if packet.is_keyframe:
             keys.append((packet.pts, packet.pts if packet.dts is None else packet.dts))
@@ -161,15 +161,8 @@ def read_index(container: InputContainer, stream: VideoStream, *, max_frames: in
     )
 
 
-def _goes_on(
-    packet: VideoPacket, *, last: "VideoPacket | None", keys: list[tuple[int, int]]
-) -> bool:
-    """Whether the times of a packet go on from those of the packets before it."""
-    assert packet.pts is not None
-    # Pictures may be shown before the key frame that they follow, not before the one before it.
-    floor = keys[-1:] if packet.is_keyframe else keys[-2:-1]
-    if floor and packet.pts < floor[0][0]:
-        return False
+def _goes_on(packet: VideoPacket, *, last: "VideoPacket | None") -> bool:
+    """Whether the decoding time of a packet goes on from that of the packet before it."""
     if last is None or last.dts is None or packet.dts is None:
         return True
     ahead_seconds = (packet.dts - last.dts) * packet.time_base

@@ -116,6 +116,7 @@ def write_video(
         stream.pix_fmt = pix_fmt = pix_fmt or PIXEL_FORMATS.get(codec, "yuv420p")
         base = time_base or 1 / Fraction(rate)
         stream.codec_context.time_base = base
+        stream.codec_context.thread_count = 1  # libvpx's threads wait for each other by spinning
         shown = iter(pictures) if pictures else (numbered(i) for i in range(len(times)))
         for index, (time, picture) in enumerate(zip(times, shown, strict=True)):
             if not index:
