@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, dropwhile
+from itertools import chain, pairwise
 from typing import BinaryIO, Self
 
 import av
@@ -224,14 +224,12 @@ class VideoReader:
                 yield frame
 
     def _packets(self, key: tuple[int, int] | None) -> Iterator["VideoPacket | None"]:
-        """Packets from the start or from a key frame on, then None, which drains the decoder."""
+        """Packets from a key frame on, else from the start; then None, which drains the decoder."""
         packets = None if key is None else self._seek(key)
         if packets is None:
             self._container.close()
             self._container, self._stream = open_container(self._file)
             packets = demux(self._container, self._stream)
-            if key is not None:
-                packets = dropwhile(lambda packet: not _is_key(packet, key), packets)
         yield from packets
         yield None
 
@@ -253,11 +251,12 @@ class VideoReader:
         """Ascending times, microseconds, of frames that came out of the decoder with ``stamps``.
 
         Frames come in presentation order. Stamps that are merely in decoding order (AVI, WMV) are
-        sorted; missing, repeated or discontinuous ones give way to even spacing. Sets
-        ``duration_us`` to match.
+        sorted; missing, repeated or discontinuous ones give way to even spacing, by the usual step
+        between them. Sets ``duration_us`` to match.
         """
         known = sorted({stamp for stamp in stamps if stamp is not None})
-        frame_us = max(1, round(MICROSECONDS / frame_rate(self._stream)))
+        usual_us = to_microseconds(_usual_step(stamps), self._time_base)
+        frame_us = usual_us or round(MICROSECONDS / frame_rate(self._stream)) or 1
         if self.index.continuous and len(known) == len(stamps):
             times = [to_microseconds(stamp - known[0], self._time_base) for stamp in known]
             end_us = to_microseconds(self.index.end - known[0], self._time_base)
@@ -300,3 +299,9 @@ class VideoReader:
 
 def _is_key(packet: VideoPacket, key: tuple[int, int]) -> bool:
     return packet.is_keyframe and packet.pts == key[0]
+
+
+def _usual_step(stamps: list[int | None]) -> int:
+    """The median step forwards from one stamp to the next; 0 where there is none."""
+    steps = [b - a for a, b in pairwise(stamps) if a is not None and b is not None and a < b]
+    return sorted(steps)[len(steps) // 2] if steps else 0

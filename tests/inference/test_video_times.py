@@ -224,6 +224,12 @@ def test_a_video_shorter_than_a_clip_holds_its_last_frame(
     assert "The video is shorter than one clip: its last frame is held." in clips.info.notes
 
 
+def test_a_video_as_long_as_a_clip_is_taken_whole(tmp_path: Path) -> None:
+    clips = read_clips(write_video(tmp_path / "a.mp4", even_times(20, 25)), spec=SPEC, num_clips=2)
+    assert numbers_of(clips.frames) == [0, 2, 5, 7, 10, 12, 15, 17] * 2
+    assert clips.info.notes == ()
+
+
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
 def test_the_last_frame_lasts_as_long_as_the_file_says(tmp_path: Path, name: str) -> None:
     times = [*even_times(10, 25), Fraction(3)]  # a pause before it is not its length

@@ -163,6 +163,16 @@ def test_windows_of_real_videos_show_the_same_as_decoding_everything(
     assert healthy > 40
 
 
+def test_a_file_in_which_seeking_fails_is_decoded_from_its_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.mkv", even_times(100, 25))
+    monkeypatch.setattr(VideoReader, "_seek", lambda self, key: None)
+    clips = read_clips(path, spec=SPEC)
+    wanted = expected_numbers(even_times(100, 25), last=Fraction(1, 25))
+    assert numbers_of(clips.frames) == sum(wanted, [])
+
+
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264", "libx265"])
 def test_packets_wrongly_marked_as_key_frames_spoil_no_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
