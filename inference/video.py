@@ -6,7 +6,8 @@ screen at a moment is decided by the times of the frames that were really decode
 container gives no usable times (AVI, WMV, MPEG-PS; timestamps missing, repeated or running
 backwards), the whole video is decoded once and the frames are selected afterwards.
 
-Damaged packets are skipped: the frame before stays on screen, and the answer carries a note.
+Packets that the decoder refuses are skipped: the frame before stays on screen, and the answer
+carries a note. Pictures that it repairs on its own are used as they are.
 """
 
 from collections.abc import Iterator
