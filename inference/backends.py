@@ -57,7 +57,10 @@ def choose(*, backend: Backend, device: Device) -> Choice:
             backend=Backend.ONNX, device=Device.CUDA, reason="an NVIDIA GPU and its wheel are there"
         )
     if device is Device.CUDA:
-        raise BackendError(f"CUDA was asked for, but {problem}. Install it, or use device cpu")
+        raise BackendError(
+            f"CUDA was asked for, but {problem}. Use device cpu, or install  motionfit[gpu]  into "
+            "an environment without the extra cpu, on a machine with an NVIDIA GPU and its driver"
+        )
     return _cpu(backend, f"CUDA is not used because {problem}")
 
 
@@ -85,7 +88,7 @@ def refuse_mixed_wheels() -> None:
 def cuda_problem() -> str | None:
     """Why ONNX Runtime cannot use an NVIDIA GPU here; None when it can be tried."""
     if not _installed(GPU_WHEEL):
-        return f'{GPU_WHEEL} is not installed (pip install "motionfit[gpu]")'
+        return f"{GPU_WHEEL} is not installed"
     return _driver_problem()
 
 
