@@ -1,7 +1,5 @@
 """What all tests share: real videos, made ones, the embedded student and a toy one."""
 
-import hashlib
-import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +9,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from motionfit.inference.bundle import FORMAT, MANIFEST, MODEL, embedded_path
+from motionfit.inference.bundle import embedded_path
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.tensors import EMBEDDING, INPUT, LOGITS
 from motionfit.inference.warmup import made_clip
+from tests.toy_bundles import write_bundle as write_any_bundle
 
 ROOT = Path(__file__).parents[1]
 TOY_LABELS = ("red", "green", "blue")
@@ -75,23 +74,7 @@ def write_toy_bundle(folder: Path, *, spec: ClipSpec = TOY_SPEC) -> Path:
     """Make ``folder`` a bundle whose logits, and embedding, are a clip's mean red, green and blue,
     divided by 10.
     """
-    folder.mkdir(parents=True)
-    model = helper.make_model(
-        _mean_colour(spec), opset_imports=[helper.make_opsetid("", 18)], ir_version=10
-    )
-    content = model.SerializeToString()
-    (folder / MODEL).write_bytes(content)
-    manifest = {
-        "format": FORMAT,
-        "name": "toy",
-        "spec": spec.to_json(),
-        "labels": list(TOY_LABELS),
-        "files": {
-            MODEL: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)},
-        },
-    }
-    (folder / MANIFEST).write_text(json.dumps(manifest))
-    return folder
+    return write_any_bundle(folder, _mean_colour(spec), name="toy", spec=spec, labels=TOY_LABELS)
 
 
 def _mean_colour(spec: ClipSpec) -> onnx.GraphProto:

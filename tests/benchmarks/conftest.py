@@ -1,7 +1,5 @@
 """A tiny bundle that names colours, and made clips of one colour each."""
 
-import hashlib
-import json
 import os
 import subprocess
 import sysconfig
@@ -22,6 +20,7 @@ from motionfit.benchmarks.noise import Noise
 from motionfit.benchmarks.result import Model, Result, TimedCase
 from motionfit.benchmarks.scores import Scored, judge
 from motionfit.inference.clip import ClipSpec
+from tests.toy_bundles import write_bundle as write_any_bundle
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "motionfit-bench"
 SPEC = ClipSpec(
@@ -59,21 +58,7 @@ def bench() -> Bench:
 
 def write_bundle(folder: Path, *, labels: tuple[str, ...] = LABELS) -> Path:
     """A bundle whose model says which of ``labels`` a clip's mean colour is nearest to."""
-    folder.mkdir(parents=True)
-    opset = [helper.make_opsetid("", 18)]
-    model = helper.make_model(_graph(labels), opset_imports=opset, ir_version=10)
-    content = model.SerializeToString()
-    (folder / "model.onnx").write_bytes(content)
-    entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    manifest = {
-        "format": 1,
-        "name": "colours",
-        "spec": SPEC.to_json(),
-        "labels": list(labels),
-        "files": {"model.onnx": entry},
-    }
-    (folder / "bundle.json").write_text(json.dumps(manifest))
-    return folder
+    return write_any_bundle(folder, _graph(labels), name="colours", spec=SPEC, labels=labels)
 
 
 def _graph(labels: tuple[str, ...]) -> onnx.GraphProto:

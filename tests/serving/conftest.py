@@ -1,8 +1,6 @@
 """A tiny bundle, made clips, and real servers in processes of their own."""
 
-import hashlib
 import io
-import json
 import os
 import queue
 import re
@@ -27,6 +25,7 @@ from onnx import TensorProto, helper
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.warmup import made_clip
 from motionfit.serving.problems import MEDIA_TYPE, Problem
+from tests.toy_bundles import write_bundle as write_any_bundle
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sysconfig.get_path("scripts")) / "motionfit-serve"
@@ -37,21 +36,9 @@ PATIENCE_SECONDS = 30.0
 
 def write_bundle(folder: Path, *, graph: onnx.GraphProto | None = None) -> Path:
     """A bundle whose model says which colour a clip has most of."""
-    folder.mkdir(parents=True)
-    opset = [helper.make_opsetid("", 18)]
-    model = helper.make_model(graph or colour_graph(), opset_imports=opset, ir_version=10)
-    content = model.SerializeToString()
-    (folder / "model.onnx").write_bytes(content)
-    entry = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    manifest = {
-        "format": 1,
-        "name": "colours",
-        "spec": SPEC.to_json(),
-        "labels": list(LABELS),
-        "files": {"model.onnx": entry},
-    }
-    (folder / "bundle.json").write_text(json.dumps(manifest))
-    return folder
+    return write_any_bundle(
+        folder, graph or colour_graph(), name="colours", spec=SPEC, labels=LABELS
+    )
 
 
 def colour_graph() -> onnx.GraphProto:
