@@ -4,10 +4,10 @@ import os
 import platform
 import re
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from motionfit.benchmarks.record import Record
+from motionfit.inference.versions import installed_versions
 
 LIBRARIES = (
     "motionfit",
@@ -84,13 +84,7 @@ def describe() -> Machine:
 
 def libraries() -> dict[str, str]:
     """Versions of the installed libraries that decide speed or answers."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return installed_versions(LIBRARIES)
 
 
 def _cpu_model() -> str:

@@ -3,7 +3,6 @@
 import json
 import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from motionfit.export.clips import RealClips
 from motionfit.export.parity import Parity
 from motionfit.export.to_onnx import OPSET
 from motionfit.inference.bundle import FORMAT, MANIFEST, MODEL, WEIGHTS, sha256_of
+from motionfit.inference.versions import installed_versions
 from motionfit.training.checkpoint import Checkpoint
 
 ARCHITECTURE = "r2plus1d_18"
@@ -51,7 +51,7 @@ def describe(folder: Path, *, checkpoint: Checkpoint, name: str | None) -> dict[
             WEIGHTS: "float16 for tensors of two or more dimensions, float32 for the rest",
         },
         "training": checkpoint.training,
-        "libraries": _libraries(),
+        "libraries": {"python": platform.python_version(), **installed_versions(LIBRARIES)},
     }
 
 
@@ -71,13 +71,3 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
 
 def _file(path: Path) -> dict[str, Any]:
     return {"sha256": sha256_of(path), "bytes": path.stat().st_size}
-
-
-def _libraries() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -3,8 +3,9 @@
 import shlex
 import subprocess
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
+
+from motionfit.inference.versions import installed_versions
 
 LIBRARIES = ("motionfit", "torch", "torchvision", "numpy", "av", "safetensors")
 
@@ -19,7 +20,7 @@ def git_revision() -> str | None:
 
 def versions() -> dict[str, str]:
     """Versions of the libraries that decide what a run gives."""
-    return {name: version(name) for name in LIBRARIES}
+    return installed_versions(LIBRARIES)
 
 
 def command_line(arguments: Sequence[str]) -> str:
