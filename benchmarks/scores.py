@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from motionfit.benchmarks.estimates import clustered, rounded
 from motionfit.benchmarks.record import Estimate, Record
+from motionfit.training.calibration import calibration_error
 
-CALIBRATION_BINS = 15
 LEAST_PROBABILITY = 1e-12
 
 Floats = NDArray[np.float64]
@@ -146,7 +146,7 @@ def judge(
         if len(labels) > 5
         else None,
         nll=mean(np.array([o.nll for o in outcomes])),
-        ece=calibration_error(np.array([o.score for o in outcomes]), right=right),
+        ece=rounded(calibration_error(np.array([o.score for o in outcomes]), right=right)),
         answered=mean(answered),
         accuracy_of_answered=mean(right, answered) if answered.any() else None,
         per_class=_per_class(outcomes),
@@ -167,13 +167,6 @@ def judge_unknown(
         none_of_these=weighted_mean(rejected, clusters=np.arange(len(rejected)), seed=seed),
         unreadable=tuple(unreadable),
     )
-
-
-def calibration_error(scores: Floats, *, right: Floats) -> float:
-    """Expected calibration error: mean over videos of |share right - mean score| of their bin."""
-    bins = np.clip(np.ceil(scores * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
-    surplus = np.bincount(bins, weights=right - scores, minlength=CALIBRATION_BINS)
-    return rounded(np.abs(surplus).sum() / len(scores))
 
 
 def cluster_numbers(outcomes: Sequence[Outcome]) -> NDArray[np.int64]:

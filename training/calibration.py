@@ -86,11 +86,19 @@ def abstain_threshold(scores: NDArray[np.float64], labels: Labels) -> float:
 
 
 def expected_calibration_error(scores: NDArray[np.float64], labels: Labels) -> float:
-    """Mean distance of confidence from accuracy over 15 equal bins, weighted by their videos."""
-    confidence, right = scores.max(axis=1), scores.argmax(1) == labels
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    gaps = [abs(confidence[bins == b].sum() - right[bins == b].sum()) for b in np.unique(bins)]
-    return float(sum(gaps) / len(labels))
+    """The calibration error of the best of the scores (V, C) for ``labels`` (V,)."""
+    right = (scores.argmax(1) == labels).astype(np.float64)
+    return calibration_error(scores.max(axis=1), right=right)
+
+
+def calibration_error(confidence: NDArray[np.float64], *, right: NDArray[np.float64]) -> float:
+    """Expected calibration error: mean over videos of |share right - mean confidence| of their bin.
+
+    15 bins of equal width; ``confidence`` (V,) from 0 to 1, ``right`` (V,) 0 or 1.
+    """
+    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    surplus = np.bincount(bins, weights=right - confidence, minlength=BINS)
+    return float(np.abs(surplus).sum() / len(confidence))
 
 
 def _nll(scores: NDArray[np.float64], labels: Labels) -> float:

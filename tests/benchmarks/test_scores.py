@@ -3,6 +3,7 @@ import pytest
 
 from motionfit.benchmarks import scores
 from motionfit.benchmarks.scores import Accuracy, Scored
+from motionfit.training.calibration import calibration_error
 
 LABELS = ("a", "b", "c")
 
@@ -54,9 +55,9 @@ def test_a_class_without_probability_costs_much_but_not_everything() -> None:
 
 def test_calibration_error_is_the_gap_of_each_bin_weighed_by_its_videos() -> None:
     # Bins of 1/15: 0.90 and 0.92 share one, 0.5 is alone.
-    found = scores.calibration_error(np.array([0.90, 0.92, 0.5]), right=np.array([1.0, 0.0, 1.0]))
+    found = calibration_error(np.array([0.90, 0.92, 0.5]), right=np.array([1.0, 0.0, 1.0]))
     assert found == pytest.approx((2 * abs(0.5 - 0.91) + abs(1 - 0.5)) / 3, rel=1e-5)
-    assert scores.calibration_error(np.array([1.0, 0.0]), right=np.array([1.0, 0.0])) == 0
+    assert calibration_error(np.array([1.0, 0.0]), right=np.array([1.0, 0.0])) == 0
 
 
 def test_none_of_these_is_counted_apart() -> None:
