@@ -10,9 +10,7 @@ from queue import SimpleQueue
 
 import numpy as np
 
-from motionfit.benchmarks import scores
 from motionfit.benchmarks.result import Result, Video
-from motionfit.benchmarks.scores import Accuracy, Scored, Unreadable
 from motionfit.benchmarks.session import Session
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.clip import ClipSpec
@@ -21,7 +19,9 @@ from motionfit.inference.isolation import DecoderProcess
 from motionfit.inference.prediction import Prediction, predict
 from motionfit.inference.runner import Runner
 from motionfit.inference.video import Clips
+from motionfit.training import scores
 from motionfit.training.manifest import METADATA, Row, read_manifest
+from motionfit.training.scores import Accuracy, Scored, Unreadable
 
 
 @dataclass(frozen=True, kw_only=True)

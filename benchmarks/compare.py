@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from motionfit.benchmarks import estimates
-from motionfit.benchmarks.record import Estimate
 from motionfit.benchmarks.result import Result, ResultError
-from motionfit.benchmarks.scores import Accuracy, Outcome, cluster_numbers, weighted_mean
+from motionfit.training.json_record import Estimate
+from motionfit.training.scores import Accuracy, Outcome, cluster_numbers, weighted_mean
 
 OUTCOME_FIGURES: dict[str, Callable[[Outcome], float]] = {
     "top1": lambda outcome: outcome.rank == 0,

@@ -1,17 +1,16 @@
 """What a handful of samples allows to be said: percentiles, medians, ratios, their intervals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionfit.benchmarks.record import Estimate
+from motionfit.training.json_record import Estimate
+from motionfit.training.resampling import RESAMPLES, estimate
 
 CONFIDENCE = 0.99
-RESAMPLES = 2000
 LARGEST_DRAW = 1_000_000  # numbers in memory at once
-INTERVAL_PERCENT = (2.5, 97.5)
 
 Samples = Sequence[float] | NDArray[np.float64]
 
@@ -60,7 +59,7 @@ def median(samples: Samples, *, seed: int) -> Estimate | None:
     if too_few(len(samples), share=0.5):
         return None
     values = np.asarray(samples, np.float64)
-    return _estimate(float(np.median(values)), resampled_medians(values, seed=seed))
+    return estimate(float(np.median(values)), resampled=resampled_medians(values, seed=seed))
 
 
 def ratio_of_medians(numerator: Samples, denominator: Samples, *, seed: int) -> Estimate | None:
@@ -69,7 +68,8 @@ def ratio_of_medians(numerator: Samples, denominator: Samples, *, seed: int) -> 
         return None
     above = resampled_medians(np.asarray(numerator, np.float64), seed=seed)
     below = resampled_medians(np.asarray(denominator, np.float64), seed=seed + 1)
-    return _estimate(float(np.median(numerator) / np.median(denominator)), above / below)
+    ratio = float(np.median(numerator) / np.median(denominator))
+    return estimate(ratio, resampled=above / below)
 
 
 def paired_ratio(numerator: Samples, denominator: Samples, *, seed: int) -> Estimate | None:
@@ -94,30 +94,3 @@ def resampled_medians(values: NDArray[np.float64], *, seed: int) -> NDArray[np.f
         for _ in range(-(-RESAMPLES // rows))
     ]
     return np.asarray(np.concatenate(medians)[:RESAMPLES])
-
-
-def clustered(
-    statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    *,
-    clusters: int,
-    seed: int,
-) -> Estimate:
-    """A statistic with its interval by drawing whole clusters with replacement.
-
-    ``statistic`` takes how often each cluster was drawn, (R, clusters) float64, and gives the
-    statistic of each row, (R,). A draw where it is undefined (nan) is left out.
-    """
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=RESAMPLES)
-    value = float(statistic(np.ones((1, clusters)))[0])
-    return _estimate(value, statistic(draws.astype(np.float64)))
-
-
-def rounded(value: float) -> float:
-    """Six significant digits: more would only pretend."""
-    return float(f"{value:.6g}")
-
-
-def _estimate(value: float, resampled: NDArray[np.float64]) -> Estimate:
-    low, high = np.nanpercentile(resampled, INTERVAL_PERCENT)
-    return Estimate(value=rounded(value), low=rounded(low), high=rounded(high))

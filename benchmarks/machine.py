@@ -6,8 +6,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from motionfit.benchmarks.record import Record
 from motionfit.inference.versions import installed_versions
+from motionfit.training.json_record import Record
 
 LIBRARIES = (
     "motionfit",

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from motionfit.benchmarks.record import Record
+from motionfit.training.json_record import Record
 
 REPEATS = 60
 BLOCK = bytes(1 << 20)

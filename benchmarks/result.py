@@ -13,11 +13,11 @@ from pydantic import AwareDatetime, Field, ValidationError
 from motionfit.benchmarks import estimates
 from motionfit.benchmarks.machine import Machine
 from motionfit.benchmarks.noise import Noise
-from motionfit.benchmarks.record import Estimate, Record
-from motionfit.benchmarks.scores import Accuracy
 from motionfit.inference.bundle import MODEL, Bundle, sha256_of
 from motionfit.inference.decoding import VideoInfo
 from motionfit.inference.errors import MotionfitError
+from motionfit.training.json_record import Estimate, Record
+from motionfit.training.scores import Accuracy
 
 FORMAT: Final = 1
 PERCENTILES = {"p90": 0.90, "p95": 0.95, "p99": 0.99}

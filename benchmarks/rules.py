@@ -4,9 +4,9 @@ import math
 import re
 from dataclasses import dataclass
 
-from motionfit.benchmarks.record import Estimate, Record
 from motionfit.benchmarks.result import PERCENTILES, Result
 from motionfit.inference.errors import MotionfitError
+from motionfit.training.json_record import Estimate, Record
 
 TIMES = ("median", *PERCENTILES, "mean", "min", "max")
 SHARES = ("top1", "top5", "nll", "ece", "answered", "accuracy_of_answered")

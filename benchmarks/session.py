@@ -8,8 +8,8 @@ from typing import Self
 from motionfit.benchmarks import machine, noise
 from motionfit.benchmarks.machine import Machine
 from motionfit.benchmarks.result import Excluded, Model, Ratio, Result, TimedCase, Video
-from motionfit.benchmarks.scores import Accuracy
 from motionfit.inference.bundle import Bundle
+from motionfit.training.scores import Accuracy
 
 
 @dataclass(frozen=True, kw_only=True)

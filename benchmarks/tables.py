@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 
 from motionfit.benchmarks.compare import Comparison
-from motionfit.benchmarks.record import Estimate
 from motionfit.benchmarks.result import Result, ResultError, Summary
 from motionfit.benchmarks.rules import Verdict
-from motionfit.benchmarks.scores import Accuracy
+from motionfit.training.scores import Accuracy
+from motionfit.training.tables import class_lines, frame_rate_lines, overall_lines, table_of
 
 
 def timing_table(result: Result) -> Table:
@@ -56,29 +56,7 @@ def noise_notes(result: Result) -> list[str]:
 def accuracy_table(result: Result) -> Table:
     """The figures of a whole data set, then of its frame rates, then of its classes."""
     accuracy = _accuracy(result)
-    table = _table("figure", "videos", "value", "95 % interval")
-    n = str(accuracy.videos)
-    table.add_row("top-1", n, *_share(accuracy.top1))
-    table.add_row("top-5", n, *_share(accuracy.top5))
-    table.add_row('answered (not "none of these")', n, *_share(accuracy.answered))
-    table.add_row("top-1 of the answered", "", *_share(accuracy.accuracy_of_answered))
-    table.add_row("negative log-likelihood", n, *_plain(accuracy.nll))
-    table.add_row("expected calibration error", n, f"{accuracy.ece:.3f}", "")
-    if accuracy.unknown:
-        unknown = accuracy.unknown
-        table.add_row(
-            'unknown, "none of these"', str(unknown.videos), *_share(unknown.none_of_these)
-        )
-    table.add_row()
-    for rate in accuracy.per_frame_rate:
-        videos = str(rate.videos)
-        table.add_row(f"top-1 at {rate.frame_rate:g} fps", videos, *_share(rate.top1))
-        among = f"  among its {len(rate.labels)} classes only"
-        table.add_row(among, videos, *_share(rate.top1_among_labels))
-    table.add_row()
-    for one in accuracy.per_class:
-        table.add_row(one.label, str(one.videos), f"{one.top1:.1%}", "")
-    return table
+    return table_of([overall_lines(accuracy), frame_rate_lines(accuracy), class_lines(accuracy)])
 
 
 def accuracy_notes(result: Result) -> list[str]:
@@ -157,13 +135,3 @@ def _table(first: str, *others: str) -> Table:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"
-
-
-def _share(share: Estimate | None) -> tuple[str, str]:
-    if share is None:
-        return "-", ""
-    return f"{share.value:.1%}", f"{share.low:.1%} - {share.high:.1%}"
-
-
-def _plain(estimate: Estimate) -> tuple[str, str]:
-    return f"{estimate.value:.3f}", f"{estimate.low:.3f} - {estimate.high:.3f}"

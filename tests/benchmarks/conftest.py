@@ -18,8 +18,8 @@ from onnx import TensorProto, helper
 from motionfit.benchmarks.machine import Machine
 from motionfit.benchmarks.noise import Noise
 from motionfit.benchmarks.result import Model, Result, TimedCase
-from motionfit.benchmarks.scores import Scored, judge
 from motionfit.inference.clip import ClipSpec
+from motionfit.training.scores import Scored, judge
 from tests.toy_bundles import write_bundle as write_any_bundle
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "motionfit-bench"

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from motionfit.benchmarks import scores
-from motionfit.benchmarks.scores import Accuracy, Scored
+from motionfit.training import scores
 from motionfit.training.calibration import calibration_error
+from motionfit.training.scores import Accuracy, Scored
 
 LABELS = ("a", "b", "c")
 

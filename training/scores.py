@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from motionfit.benchmarks.estimates import clustered, rounded
-from motionfit.benchmarks.record import Estimate, Record
 from motionfit.training.calibration import calibration_error
+from motionfit.training.json_record import Estimate, Record
+from motionfit.training.resampling import clustered, rounded
 
 LEAST_PROBABILITY = 1e-12
 
