@@ -55,7 +55,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "width": repr(checkpoint.width),
         "training": json.dumps(checkpoint.training),
     }
-    _write({name: tensor.cpu().contiguous() for name, tensor in state.items()}, path, metadata)
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
+    write_tensors(tensors, path, metadata)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -79,10 +80,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 def save_clips(path: Path, *, frames: torch.Tensor, labels: torch.Tensor) -> None:
     """Write clips (N, T, S, S, 3) uint8 and class indices (N,) int64 to the file ``path``."""
-    _write({"frames": frames.contiguous(), "labels": labels.contiguous()}, path, {"format": FORMAT})
+    tensors = {"frames": frames.contiguous(), "labels": labels.contiguous()}
+    write_tensors(tensors, path, {"format": FORMAT})
 
 
-def _write(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
+def write_tensors(
+    tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]
+) -> None:
+    """Write a safetensors file, which appears under its name only when it is complete."""
     unfinished = path.with_name(f".{path.name}.part")
     try:
         unfinished.write_bytes(save(tensors, metadata))

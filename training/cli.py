@@ -1,15 +1,18 @@
 """motionfit-train: fit a student, describe one."""
 
+import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from motionfit.inference.clip import ClipSpec
 from motionfit.inference.console import run, stderr
 from motionfit.inference.errors import require_extra
+from motionfit.training.config import Config, read_config
+from motionfit.training.options import with_config_options
 
 NAME = "motionfit-train"
 
@@ -21,12 +24,6 @@ app = typer.Typer(
 )
 
 Frames = Annotated[int, typer.Option(help="Frames of a clip.", min=1, max=256)]
-FrameRate = Annotated[
-    float, typer.Option(help="Frames taken per second of video time.", min=0.01, max=240)
-]
-ShortSide = Annotated[
-    int, typer.Option(help="Short side, in pixels, that frames are scaled to.", min=8, max=2048)
-]
 Crop = Annotated[
     int, typer.Option(help="Side, in pixels, of the square that the model sees.", min=8)
 ]
@@ -36,102 +33,73 @@ Width = Annotated[
 
 
 @app.command("fit")
+@with_config_options
 def fit_command(
-    labelled: Annotated[
-        Path,
-        typer.Option(
-            help="Data set: a folder with one sub-folder of videos per class, or a CSV with the "
-            "columns path (relative to the CSV) and label, or a folder with such a metadata.csv."
-        ),
-    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Run folder to write; new or empty.")
     ],
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help="Use only these rows, as column=value[,value]. Repeatable: all hold."),
-    ] = None,
-    hold_out: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of those, keep these from training, to measure and calibrate on: "
-            "column=value[,value]. Repeatable: all hold."
-        ),
-    ] = None,
-    calibration_from: Annotated[
+    overrides: Mapping[str, Mapping[str, Any]],
+    config: Annotated[
         Path | None,
         typer.Option(
-            help="Copy score temperature and abstain threshold from this earlier run, which held "
-            "videos out; for a run that trains on all of them."
+            "-c", "--config", help="TOML file with the values below; a flag counts before it."
         ),
     ] = None,
-    epochs: Annotated[
-        int, typer.Option(help="Passes over the videos, one random clip of each a pass.", min=1)
-    ] = 70,
-    batch_size: Annotated[int, typer.Option(help="Clips a step.", min=2)] = 16,
-    learning_rate: Annotated[
-        float, typer.Option(help="AdamW's, at its highest.", min=0.0)
-    ] = 1.5e-3,
-    weight_decay: Annotated[float, typer.Option(help="AdamW's.", min=0.0)] = 0.05,
-    label_smoothing: Annotated[
-        float, typer.Option(help="Share of the target spread over all classes.", min=0.0, max=0.9)
-    ] = 0.1,
-    warmup: Annotated[
-        float, typer.Option(help="Share of the steps in which the rate rises.", min=0.0, max=1.0)
-    ] = 0.1,
-    width: Width = 0.25,
-    frames: Frames = 8,
-    frame_rate: FrameRate = 10.0,
-    short_side: ShortSide = 72,
-    crop: Crop = 64,
-    seed: Annotated[int, typer.Option(help="Decides every random number.", min=0)] = 0,
-    compiled: Annotated[
+    resume: Annotated[
         bool,
-        typer.Option("--compile", help="Train through torch.compile: faster, needs a compiler."),
+        typer.Option(
+            "--resume", help="Go on with the stopped run in that folder, with its own values."
+        ),
     ] = False,
 ) -> None:
     """Train a student on labelled videos; write RUN/checkpoint.safetensors when it is done.
 
-    Every readable video is decoded once, into memory: frames * 3 * short side * long side bytes.
-    Unreadable ones are named and left out. Without --hold-out and --calibration-from the scores
-    are not calibrated: temperature 1, and no answer is withheld.
+    Ctrl-C or SIGTERM stop a run in an orderly way; a run that was stopped or killed goes on with
+    --resume. Videos that cannot be read are named and left out. Without --labelled in the file it
+    must be given. Start it with accelerate launch to train with several processes or GPUs.
     """
-    if hold_out and calibration_from is not None:
-        raise typer.BadParameter("give --hold-out or --calibration-from, not both")
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise typer.BadParameter(f"{output} exists and is not an empty folder", param_hint="-o")
-    require_extra("train", "torch", "torchvision", "safetensors")
-    from motionfit.training.fit import FitOptions, fit
-    from motionfit.training.loop import Recipe
-    from motionfit.training.manifest import parse_filter
+    require_extra("train", "accelerate", "safetensors", "tensorboard", "torch", "torchvision")
+    from motionfit.training.fit import CONFIG, FitOptions, fit
     from motionfit.training.provenance import command_line
 
-    spec = ClipSpec(num_frames=frames, frame_rate=frame_rate, short_side=short_side, crop=crop)
+    resolved = _resumed(output, config, overrides) if resume else _new(output, config, overrides)
     options = FitOptions(
-        labelled=labelled,
+        config=resolved,
         output=output,
-        where=tuple(parse_filter(text) for text in where or ()),
-        hold_out=tuple(parse_filter(text) for text in hold_out or ()),
-        calibration_from=calibration_from,
-        spec=spec,
-        width=width,
-        recipe=Recipe(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            label_smoothing=label_smoothing,
-            warmup=warmup,
-            seed=seed,
-            compiled=compiled,
-        ),
+        resume=resume,
         command=command_line([NAME, *sys.argv[1:]]),
     )
     try:
         fit(options, console=stderr)
     except KeyboardInterrupt:
-        stderr.print(f"no checkpoint was written to {output}", markup=False)
+        if (output / CONFIG).exists():
+            again = shlex.join([NAME, "fit", "--resume", "-o", str(output)])
+            stderr.print(f"stopped; go on with:  {again}", markup=False)
         raise
+
+
+def _new(output: Path, config: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -> Config:
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise typer.BadParameter(
+            f"{output} exists and is not an empty folder; --resume goes on with a stopped run",
+            param_hint="-o",
+        )
+    return read_config(config, overrides).with_absolute_paths()
+
+
+def _resumed(
+    output: Path, config: Path | None, overrides: Mapping[str, Mapping[str, Any]]
+) -> Config:
+    from motionfit.training.checkpoint import CHECKPOINT
+    from motionfit.training.fit import CONFIG
+
+    if config is not None or overrides:
+        raise typer.BadParameter("a run goes on with its own values; give --resume and -o alone")
+    if (output / CHECKPOINT).exists():
+        raise typer.BadParameter(f"the run in {output} is finished", param_hint="-o")
+    if not (output / CONFIG).exists():
+        raise typer.BadParameter(f"{output} holds no run to go on with", param_hint="-o")
+    return read_config(output / CONFIG, {})
 
 
 @app.command("describe")
@@ -164,3 +132,7 @@ def describe_command(
 def main() -> None:
     """Entry point of ``motionfit-train``."""
     run(app, name=NAME)
+
+
+if __name__ == "__main__":  # accelerate launch --module motionfit.training.cli
+    main()

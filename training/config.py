@@ -5,9 +5,9 @@
     [train]
     epochs = 100
 
-Every value can also be given on the command line, by a flag of its own name (``--epochs 100``), which
-then counts. Unknown keys and values out of range are errors. Paths are relative to the folder in
-which the command runs. Importing this file does not import torch.
+Every value can also be given on the command line, by a flag of its own name (``--epochs 100``),
+which then counts. Unknown keys and values out of range are errors. Paths are relative to the folder
+in which the command runs. Importing this file does not import torch.
 """
 
 import tomllib
@@ -238,6 +238,16 @@ class Config(Section):
         """Sections and values as JSON values; what is None is left out."""
         return self.model_dump(mode="json", exclude_none=True)
 
+    def with_absolute_paths(self) -> Self:
+        """The same, however the folder in which the command runs is called later."""
+        data = self.data.model_copy(update=_absolute(self.data))
+        given = self.input.model_copy(update=_absolute(self.input))
+        start = self.model.start
+        if start is not None and Path(start).exists():
+            start = str(Path(start).absolute())
+        model = self.model.model_copy(update={"start": start})
+        return self.model_copy(update={"data": data, "input": given, "model": model})
+
     def to_toml(self) -> str:
         """The whole configuration as a TOML file that ``read_config`` reads."""
         return tomli_w.dumps(self.to_json())
@@ -250,12 +260,18 @@ def read_config(file: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -
     """
     values = {} if file is None else _tables(file)
     for section, changed in overrides.items():
-        values[section] = {**values.get(section, {}), **changed}
+        table = values.setdefault(section, {})
+        if isinstance(table, dict):
+            table.update(changed)
     try:
         return Config.model_validate(values)
     except ValidationError as error:
         where = "the configuration" if file is None else str(file)
         raise ConfigError(f"{where}: " + "; ".join(map(_sentence, error.errors()))) from None
+
+
+def _absolute(section: Section) -> dict[str, Path]:
+    return {name: value.absolute() for name, value in section if isinstance(value, Path)}
 
 
 def _tables(file: Path) -> dict[str, Any]:

@@ -1,20 +1,27 @@
-"""One training run, from a labelled data set to a run folder."""
+"""One training run, from a labelled data set to a run folder.
 
-import json
+A run folder holds
+
+    config.toml              the resolved configuration, which --resume reads
+    log.jsonl, tensorboard/  the figures of every epoch
+    clips.safetensors        real clips, on which an export is verified
+    state.safetensors        what --resume goes on from; gone when the run is finished
+    checkpoint.safetensors   the student; it appears last and complete
+"""
+
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from accelerate import PartialState  # type: ignore[import-untyped]
 from rich.console import Console
 
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import DatasetError
-from motionfit.inference.video import Frames, read_frames
+from motionfit.training.cache import Cache, open_cache
 from motionfit.training.calibration import calibrate, scores_of
 from motionfit.training.checkpoint import (
     CHECKPOINT,
@@ -23,11 +30,21 @@ from motionfit.training.checkpoint import (
     save_checkpoint,
     save_clips,
 )
-from motionfit.training.dataset import LabelledFrames, TrainingClips
+from motionfit.training.config import Config, Data
+from motionfit.training.dataset import LabelledVideo, TrainingClips
 from motionfit.training.evaluation import TestVideos, accuracy, logits_of, read_test_videos
-from motionfit.training.loop import Recipe, train
-from motionfit.training.manifest import Filter, Row, labels_of, matching, read_manifest, without
+from motionfit.training.loop import Task, train
+from motionfit.training.manifest import (
+    Row,
+    data_hash,
+    labels_of,
+    matching,
+    parse_filter,
+    read_dataset,
+    without,
+)
 from motionfit.training.model import R2Plus1D
+from motionfit.training.parts import freeze
 from motionfit.training.provenance import git_revision, versions
 from motionfit.training.record import (
     Measured,
@@ -35,10 +52,13 @@ from motionfit.training.record import (
     data_record,
     measured_on,
     not_measured,
+    without_folders,
 )
-from motionfit.training.videos import Unreadable, read_all
+from motionfit.training.splits import held_out_share
+from motionfit.training.start import Start, load_start
+from motionfit.training.state import STATE
 
-LOG = "log.jsonl"
+CONFIG = "config.toml"
 SAVED_CLIPS = 32
 
 
@@ -46,131 +66,168 @@ SAVED_CLIPS = 32
 class FitOptions:
     """What to train on what, and where to put it."""
 
-    labelled: Path
+    config: Config
     output: Path
-    where: tuple[Filter, ...]
-    hold_out: tuple[Filter, ...]
-    """Videos that match all of these are kept for measuring and calibrating; none if empty."""
-    calibration_from: Path | None
-    """A run whose temperature and threshold are copied when this one holds nothing out."""
-    spec: ClipSpec
-    width: float
-    recipe: Recipe
+    resume: bool
+    """Whether ``output`` holds a run that goes on."""
     command: str
     """The command line, for the record."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run is about, known before anything is decoded or written."""
+
+    training: tuple[Row, ...]
+    held_out: tuple[Row, ...]
+    labels: tuple[str, ...]
+    spec: ClipSpec
+    copied: Measured | None
+    """The calibration of an earlier run, when it is to be copied."""
+    start: Start
+
+
 def fit(options: FitOptions, *, console: Console) -> None:
-    """Train a student and write its run folder. Raises DatasetError or CheckpointError.
+    """Train a student and write its run folder.
 
-    The checkpoint appears last and complete: a run that is stopped has none.
+    The checkpoint appears last and complete. A run that is stopped leaves its state, and ends in
+    KeyboardInterrupt. Raises ConfigError, DatasetError or CheckpointError.
     """
+    process = PartialState()
+    if not process.is_main_process:
+        console = Console(quiet=True)
     revision = git_revision()  # before hours of training in which the source may change
-    training_rows, held_out_rows = split_rows(options)
-    labels = labels_of(training_rows)
-    measured = not_measured()
-    if options.calibration_from is not None:
-        measured = copied_from(options.calibration_from, spec=options.spec, labels=labels)
-    options.output.mkdir(parents=True, exist_ok=True)
-
-    videos, unreadable = _decode(training_rows, spec=options.spec, console=console)
-    samples = [LabelledFrames(video=v, label=labels.index(row.label)) for row, v in videos]
-    test_rows = held_out_rows or _spaced([row for row, _ in videos], SAVED_CLIPS)
-    test = read_test_videos(test_rows, spec=options.spec, labels=labels, console=console)
-    _save_sample_clips(options.output / CLIPS, test)
-
-    torch.manual_seed(options.recipe.seed)
-    model = R2Plus1D(len(labels), width=options.width)
-    started = time.perf_counter()
-    _train(model, samples, test if held_out_rows else None, options=options, console=console)
-    seconds = time.perf_counter() - started
-    if held_out_rows:
-        measured = _measure(model, test, spec=options.spec)
+    config = options.config
+    plan = make_plan(config, console=console)
+    if process.is_main_process:
+        options.output.mkdir(parents=True, exist_ok=True)
+        (options.output / CONFIG).write_text(config.to_toml(), encoding="utf-8")
+    with open_cache(
+        plan.training, short_side=plan.spec.short_side, config=config.input, console=console
+    ) as cache:
+        test = _test_videos(plan, cache, console=console)
+        if process.is_main_process:
+            _save_sample_clips(options.output / CLIPS, test)
+        started = time.perf_counter()
+        model = _train(plan, cache, test, options=options, console=console)
+        seconds = time.perf_counter() - started
+    if not process.is_main_process:
+        return
+    measured = plan.copied or not_measured()
+    if plan.held_out:
+        measured = _measure(model, test, plan=plan)
     console.print(str(measured), highlight=False)
-
-    data = data_record(
-        options.labelled,
-        training=training_rows,
-        held_out=held_out_rows,
-        filters={"where": options.where, "hold_out": options.hold_out},
-        unreadable=unreadable + test.unreadable,
-    )
     checkpoint = Checkpoint(
         model=model,
-        spec=measured.applied_to(options.spec),
-        labels=labels,
-        width=options.width,
+        spec=measured.applied_to(plan.spec),
+        labels=plan.labels,
+        width=plan.start.width,
         training={
             "command": options.command,
-            "recipe": asdict(options.recipe),
+            "start": plan.start.origin,
+            "configuration": without_folders(config),
             "seconds": round(seconds, 1),
             "git_revision": revision,
             "versions": versions(),
-            "data": data,
+            "data": data_record(
+                config.data,
+                training=plan.training,
+                held_out=plan.held_out,
+                unreadable=cache.unreadable + test.unreadable,
+            ),
             "measured": measured.record(),
         },
     )
     save_checkpoint(options.output / CHECKPOINT, checkpoint)
+    (options.output / STATE).unlink(missing_ok=True)
     console.print(f"wrote {options.output / CHECKPOINT}", highlight=False, markup=False)
 
 
-def split_rows(options: FitOptions) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+def make_plan(config: Config, *, console: Console) -> Plan:
+    """Everything that can be wrong with a configuration is found here, before work begins."""
+    spec = config.clip.spec()
+    training, held_out = split_rows(config.data, seed=config.train.seed, console=console)
+    labels = labels_of(training)
+    earlier = config.data.calibration_from
+    copied = None if earlier is None else copied_from(earlier, spec=spec, labels=labels)
+    torch.manual_seed(config.train.seed)
+    start = load_start(config.model.start, labels=labels, width=config.model.width, spec=spec)
+    freeze(start.model, config.model.freeze)
+    console.print(str(start), highlight=False, markup=False)
+    return Plan(
+        training=training, held_out=held_out, labels=labels, spec=spec, copied=copied, start=start
+    )
+
+
+def split_rows(
+    data: Data, *, seed: int, console: Console
+) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
     """The videos to train on and those held out. Raises DatasetError."""
-    rows = matching(read_manifest(options.labelled), options.where)
-    held_out = matching(rows, options.hold_out) if options.hold_out else ()
+    dataset = read_dataset(data.labelled, lists=data.lists)
+    if dataset.absent:
+        console.print(f"{len(dataset.absent)} videos of {data.lists} are not in {data.labelled}")
+    rows = matching(dataset.rows, map(parse_filter, data.where))
+    held_out: tuple[Row, ...] = ()
+    if data.hold_out:
+        held_out = matching(rows, map(parse_filter, data.hold_out))
+    elif data.calibration_from is None and data.hold_out_share:
+        held_out = held_out_share(rows, share=data.hold_out_share, seed=seed)
     training = without(rows, held_out)
     if not training:
         raise DatasetError("every video is held out; none is left to train on")
     if unknown := sorted(set(labels_of(held_out)) - set(labels_of(training))):
         raise DatasetError(f"all videos of {', '.join(unknown)} are held out; none trains it")
+    console.print(
+        f"{len(training)} videos of {len(labels_of(training))} classes to train on, "
+        f"{len(held_out)} held out",
+        highlight=False,
+    )
     return training, held_out
 
 
-def _decode(
-    rows: Sequence[Row], *, spec: ClipSpec, console: Console
-) -> tuple[tuple[tuple[Row, Frames], ...], tuple[Unreadable, ...]]:
-    read = partial(read_frames, short_side=spec.short_side)
-    videos, unreadable = read_all(rows, read, what="decoding videos", console=console)
-    gigabytes = sum(video.frames.nbytes for _, video in videos) / 1e9
-    console.print(f"{len(videos)} videos take {gigabytes:.2f} GB of memory", highlight=False)
-    return videos, unreadable
+def _test_videos(plan: Plan, cache: Cache, *, console: Console) -> TestVideos:
+    """The held-out videos or, without any, some training videos, so that clips can be saved."""
+    rows = plan.held_out or _spaced([row for row, _ in cache.videos], SAVED_CLIPS)
+    return read_test_videos(rows, spec=plan.spec, labels=plan.labels, console=console)
 
 
 def _train(
-    model: R2Plus1D,
-    samples: Sequence[LabelledFrames],
-    held_out: TestVideos | None,
-    *,
-    options: FitOptions,
-    console: Console,
-) -> None:
-    clips = TrainingClips(samples, spec=options.spec, seed=options.recipe.seed)
-    with (options.output / LOG).open("w", encoding="utf-8") as file:
+    plan: Plan, cache: Cache, test: TestVideos, *, options: FitOptions, console: Console
+) -> R2Plus1D:
+    config = options.config
+    videos = [LabelledVideo(video=v, label=plan.labels.index(row.label)) for row, v in cache.videos]
 
-        def log(figures: Mapping[str, Any]) -> None:
-            file.write(json.dumps(figures) + "\n")
-            file.flush()
+    def evaluate(student: R2Plus1D) -> Mapping[str, float]:
+        scores = scores_of(logits_of(student, test.frames, spec=plan.spec), temperature=1.0)
+        return {"held_out_accuracy": accuracy(scores, test.labels)}
 
-        def evaluate(student: R2Plus1D) -> dict[str, float]:
-            return {} if held_out is None else _held_out_accuracy(student, held_out, options.spec)
-
-        train(model, clips, recipe=options.recipe, evaluate=evaluate, log=log, console=console)
-
-
-def _held_out_accuracy(model: R2Plus1D, held_out: TestVideos, spec: ClipSpec) -> dict[str, float]:
-    scores = scores_of(logits_of(model, held_out.frames, spec=spec), temperature=1.0)
-    return {"held_out_accuracy": accuracy(scores, held_out.labels)}
-
-
-def _measure(model: R2Plus1D, held_out: TestVideos, *, spec: ClipSpec) -> Measured:
-    logits = logits_of(model, held_out.frames, spec=spec)
-    calibration = calibrate(logits, held_out.labels)
-    scores = scores_of(logits, temperature=calibration.temperature)
-    return measured_on(
-        calibration,
-        videos=len(held_out.labels),
-        accuracy=accuracy(scores, held_out.labels),
+    task = Task(
+        model=plan.start.model,
+        clips=TrainingClips(videos, spec=plan.spec, augment=config.augment, seed=config.train.seed),
+        evaluate=evaluate if plan.held_out else None,
+        fingerprint=f"{data_hash(row for row, _ in cache.videos)}, "
+        f"{PartialState().num_processes} processes",
     )
+    return train(
+        task,
+        config=config.train,
+        workers=config.input.workers,
+        run=options.output,
+        resume=options.resume,
+        console=console,
+    )
+
+
+def _measure(
+    model: R2Plus1D,
+    test: TestVideos,
+    *,
+    plan: Plan,
+) -> Measured:
+    logits = logits_of(model, test.frames, spec=plan.spec)
+    calibration = calibrate(logits, test.labels)
+    scores = scores_of(logits, temperature=calibration.temperature)
+    return measured_on(calibration, videos=len(test.labels), accuracy=accuracy(scores, test.labels))
 
 
 def _spaced(rows: Sequence[Row], count: int) -> tuple[Row, ...]:

@@ -1,153 +1,352 @@
-"""The supervised loop: AdamW, cosine with warm-up, label smoothing."""
+"""The supervised loop: AdamW or SGD, cosine with warm-up, label smoothing, EMA, mixed precision.
+
+Run under ``accelerate launch`` it trains with several processes, each on its share of every step.
+A stopped run goes on from its last saved state; what it then computes is bit for bit what it would
+have computed (tested on one CPU).
+"""
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
-from motionfit.inference.clip import ClipSpec
-from motionfit.training.dataset import ShuffledKeys, TrainingClips
+from motionfit.training.checkpoint import CheckpointError
+from motionfit.training.config import ConfigError, Train
+from motionfit.training.dataset import BatchKeys, TrainingClips, clips_loader
+from motionfit.training.logbook import Logbook, open_logbook
 from motionfit.training.model import R2Plus1D, normalised
+from motionfit.training.optimisation import make_optimizer, moving_average, warmup_then_cosine
+from motionfit.training.parts import parameter_groups
+from motionfit.training.state import (
+    STATE,
+    State,
+    load_optimizer,
+    load_state,
+    optimizer_tensors,
+    save_state,
+)
+from motionfit.training.stop import StopWish, stop_wish
 
-EVALUATIONS = 10  # over a run: often enough to see its course, cheap enough to forget
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How a student is trained."""
-
-    epochs: int
-    """Passes over the videos; each takes one clip of each."""
-    batch_size: int
-    learning_rate: float
-    """At its highest, after the warm-up."""
-    weight_decay: float
-    """AdamW's; biases and batch norms are spared."""
-    label_smoothing: float
-    warmup: float
-    """Share of the steps in which the learning rate rises."""
-    seed: int
-    compiled: bool
-    """Whether steps run through torch.compile."""
-
+AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 Evaluate = Callable[[R2Plus1D], Mapping[str, float]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a run trains, and on what."""
+
+    model: R2Plus1D
+    """With frozen parts already frozen."""
+    clips: TrainingClips
+    evaluate: Evaluate | None
+    """Figures of held-out videos, ``held_out_accuracy`` among them; None if there are none."""
+    fingerprint: str
+    """Of everything that must be the same when a run is resumed."""
+
+
+@dataclass
+class Course:
+    """Where a run stands: all that changes besides tensors."""
+
+    step: int = 0
+    """Forward passes done."""
+    loss_sum: float = 0.0
+    right: float = 0.0
+    seen: float = 0.0
+    """Of the epoch under way, on this process."""
+    seconds: float = 0.0
+    waited: float = 0.0
+    best: float = -1.0
+    """The highest held-out accuracy."""
+    looks_since_best: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """The moving parts of a run."""
+
+    task: Task
+    config: Train
+    accelerator: Accelerator
+    keys: BatchKeys
+    wrapped: nn.Module
+    """The model as it is called: on its device, gradients shared between processes."""
+    optimizer: Optimizer
+    peaks: tuple[float, ...]
+    """The learning rate of each parameter group at its highest."""
+    scaler: torch.amp.GradScaler
+    averaged: AveragedModel | None
+    course: Course
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def student(self) -> R2Plus1D:
+        """What is measured and saved: the average of the weights, or the weights."""
+        model = self.task.model if self.averaged is None else self.averaged.module
+        assert isinstance(model, R2Plus1D)
+        return model
+
+    @property
+    def total_steps(self) -> int:
+        """Forward passes of the whole run."""
+        return self.config.epochs * self.keys.steps_per_epoch
+
+
 def train(
-    model: R2Plus1D,
-    clips: TrainingClips,
-    *,
-    recipe: Recipe,
-    evaluate: Evaluate,
-    log: Callable[[Mapping[str, Any]], None],
-    console: Console,
-) -> None:
-    """Train ``model`` in place and leave it in eval mode.
+    task: Task, *, config: Train, workers: int, run: Path, resume: bool, console: Console
+) -> R2Plus1D:
+    """Train and return the student, on the CPU in eval mode.
 
-    ``log`` gets one mapping per epoch; about ten times in a run, and in the end, the figures that
-    ``evaluate`` returns are part of it.
+    ``run`` gets log.jsonl, TensorBoard's events and, now and then and when stopped by Ctrl-C or
+    SIGTERM (which end in KeyboardInterrupt), the state that ``resume`` goes on from.
     """
-    keys = ShuffledKeys(len(clips), seed=recipe.seed)
-    batch_size = min(recipe.batch_size, len(clips))
-    # An incomplete batch is dropped: batch norm on one or two clips does harm.
-    loader = DataLoader(clips, batch_size=batch_size, sampler=keys, drop_last=True)
-    optimizer = AdamW(_parameter_groups(model, recipe.weight_decay), lr=recipe.learning_rate)
-    schedule = LambdaLR(
-        optimizer, warmup_then_cosine(recipe.epochs * len(loader), warmup=recipe.warmup)
-    )
-    criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
-    model.to(memory_format=torch.channels_last_3d)
-    forward = torch.compile(model) if recipe.compiled else model
-    every = max(1, recipe.epochs // EVALUATIONS)
-    with Progress(console=console) as progress:
-        bar = progress.add_task("training", total=recipe.epochs * len(loader))
-        for epoch in range(1, recipe.epochs + 1):
-            keys.epoch = epoch
-            model.train()
-            figures = _train_epoch(
-                forward,
-                loader,
-                spec=clips.spec,
-                criterion=criterion,
-                optimizer=optimizer,
-                schedule=schedule,
-                advance=lambda: progress.advance(bar),
+    accelerator = Accelerator()
+    _check_precision(config, accelerator)
+    state = load_state(run / STATE) if resume and (run / STATE).exists() else None
+    loop = _set_up(task, config=config, accelerator=accelerator, state=state)
+    with stop_wish() as wish:
+        if accelerator.is_main_process:
+            epochs_done = loop.course.step // loop.keys.steps_per_epoch
+            with open_logbook(run, epochs_done=epochs_done, console=console) as logbook:
+                _train(loop, wish=wish, workers=workers, run=run, logbook=logbook)
+        else:
+            _train(loop, wish=wish, workers=workers, run=run, logbook=None)
+    if loop.best_weights:
+        loop.student.load_state_dict(loop.best_weights)
+    return loop.student.cpu().eval()
+
+
+def _check_precision(config: Train, accelerator: Accelerator) -> None:
+    if config.precision == "fp16" and accelerator.device.type == "cpu":
+        raise ConfigError("train.precision fp16 needs a GPU, and there is none; bf16 does without")
+
+
+def _set_up(task: Task, *, config: Train, accelerator: Accelerator, state: State | None) -> Loop:
+    course = Course() if state is None else Course(**state.values["course"])
+    if state is not None:
+        if state.values["fingerprint"] != task.fingerprint:
+            raise CheckpointError(
+                "this run was begun with other videos or another number of processes; give them "
+                "back, or start a new run"
             )
-            if epoch % every == 0 or epoch == recipe.epochs:
-                figures |= evaluate(model.eval())
-                console.print(_line(epoch, recipe.epochs, figures), highlight=False)
-            log({"epoch": epoch, **figures})
-            progress.update(bar, description=f"training, loss {figures['loss']:.2f}")
-    model.eval()
+        task.model.load_state_dict(state.tensors["model"])
+    task.model.to(memory_format=torch.channels_last_3d)
+    averaged = None
+    if config.ema:
+        averaged = AveragedModel(
+            task.model.to(accelerator.device), avg_fn=moving_average(config.ema), use_buffers=True
+        )
+    wrapped = accelerator.prepare_model(task.model)
+    groups = parameter_groups(
+        task.model,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        factors=dict(config.learning_rate_factors.items()),
+    )
+    loop = Loop(
+        task=task,
+        config=config,
+        accelerator=accelerator,
+        keys=BatchKeys(
+            len(task.clips),
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            seed=config.seed,
+            first_step=course.step,
+            process=accelerator.process_index,
+            processes=accelerator.num_processes,
+        ),
+        wrapped=wrapped,
+        optimizer=make_optimizer(groups, config),
+        peaks=tuple(group["lr"] for group in groups),
+        scaler=torch.amp.GradScaler(accelerator.device.type, enabled=config.precision == "fp16"),
+        averaged=averaged,
+        course=course,
+    )
+    if state is not None:
+        _restore(loop, state)
+    return loop
 
 
-def warmup_then_cosine(total_steps: int, *, warmup: float) -> Callable[[int], float]:
-    """The factor of the learning rate at a step: a linear rise, then a cosine down to 0."""
-    rising = max(1, round(total_steps * warmup))
+def _train(loop: Loop, *, wish: StopWish, workers: int, run: Path, logbook: Logbook | None) -> None:
+    config, course, accelerator = loop.config, loop.course, loop.accelerator
+    per_epoch = loop.keys.steps_per_epoch
+    forward = torch.compile(loop.wrapped) if config.compile else loop.wrapped
+    loader = clips_loader(loop.task.clips, loop.keys, workers=workers)
+    saved_at = time.monotonic()
+    loop.wrapped.train()
+    with Progress(console=logbook.console if logbook else Console(quiet=True)) as progress:
+        bar = progress.add_task("training", total=loop.total_steps, completed=course.step)
+        for frames, labels in _timed(loader, course):
+            updated = _step(loop, forward, frames, labels)
+            progress.advance(bar)
+            if course.step % per_epoch == 0 and _epoch_done(loop, logbook):
+                return
+            if not updated or course.step == loop.total_steps:
+                continue
+            stopping = _anyone(accelerator, wish.made)
+            due = time.monotonic() - saved_at > config.save_minutes * 60
+            if logbook and (due or stopping):
+                save_state(run / STATE, _state(loop))
+                saved_at = time.monotonic()
+            if stopping:
+                raise KeyboardInterrupt
 
-    def factor(step: int) -> float:
-        if step < rising:
-            return (step + 1) / rising
-        return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, total_steps - rising)))
 
-    return factor
+def _timed(loader: Iterable[Any], course: Course) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches, noting in ``course`` how long each was waited for and worked on."""
+    batches = iter(loader)
+    while True:
+        asked = time.perf_counter()
+        batch = next(batches, None)
+        if batch is None:
+            return
+        got = time.perf_counter()
+        course.waited += got - asked
+        # Before the step, which may end the epoch: the time is then in the epoch's figures.
+        course.seconds += got - asked
+        yield batch
 
 
-def _train_epoch(
-    forward: Callable[[Tensor], tuple[Tensor, Tensor]],
-    loader: "DataLoader[Any]",
-    *,
-    spec: ClipSpec,
-    criterion: nn.Module,
-    optimizer: Optimizer,
-    schedule: LambdaLR,
-    advance: Callable[[], None],
-) -> dict[str, float]:
+def _step(loop: Loop, forward: Callable[[Tensor], Any], frames: Tensor, labels: Tensor) -> bool:
+    """One forward and backward pass; True if the weights were updated after it."""
     started = time.perf_counter()
-    loss_sum, right, seen = 0.0, 0, 0
-    learning_rate = float(schedule.get_last_lr()[0])
-    for frames, labels in loader:
-        logits, _ = forward(normalised(frames, spec=spec))
-        loss = criterion(logits, labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        loss_sum += float(loss.detach()) * len(labels)
-        right += int((logits.argmax(1) == labels).sum())
-        seen += len(labels)
-        advance()
+    config, course, accelerator = loop.config, loop.course, loop.accelerator
+    device = accelerator.device
+    updating = (course.step + 1) % config.accumulate == 0 or course.step + 1 == loop.total_steps
+    dtype = AUTOCAST[config.precision]
+    labels = labels.to(device)
+    with nullcontext() if updating else accelerator.no_sync(loop.wrapped):
+        clips = normalised(frames.to(device), spec=loop.task.clips.spec)
+        with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
+            logits, _ = forward(clips)
+        loss = nn.functional.cross_entropy(
+            logits.float(), labels, label_smoothing=config.label_smoothing
+        )
+        loop.scaler.scale(loss / config.accumulate).backward()  # type: ignore[no-untyped-call]
+    if updating:
+        _update(loop)
+    course.step += 1
+    course.loss_sum += float(loss.detach()) * len(labels)
+    course.right += int((logits.argmax(1) == labels).sum())
+    course.seen += len(labels)
+    course.seconds += time.perf_counter() - started
+    return updating
+
+
+def _update(loop: Loop) -> None:
+    config = loop.config
+    for group, rate in zip(loop.optimizer.param_groups, _rates(loop), strict=True):
+        group["lr"] = rate
+    if config.clip_norm:
+        loop.scaler.unscale_(loop.optimizer)
+        nn.utils.clip_grad_norm_(loop.task.model.parameters(), config.clip_norm)
+    loop.scaler.step(loop.optimizer)
+    loop.scaler.update()
+    loop.optimizer.zero_grad()
+    if loop.averaged is not None:
+        loop.averaged.update_parameters(loop.task.model)
+
+
+def _rates(loop: Loop) -> list[float]:
+    """The learning rate of each parameter group at the update under way."""
+    accumulate = loop.config.accumulate
+    factor = warmup_then_cosine(
+        math.ceil(loop.total_steps / accumulate), warmup=loop.config.warmup
+    )(loop.course.step // accumulate)
+    return [peak * factor for peak in loop.peaks]
+
+
+def _epoch_done(loop: Loop, logbook: Logbook | None) -> bool:
+    """Note the epoch's figures and look at held-out videos when due. True if it was the last."""
+    config, course, accelerator = loop.config, loop.course, loop.accelerator
+    epoch = course.step // loop.keys.steps_per_epoch
+    figures = _epoch_figures(loop)
+    course.loss_sum = course.right = course.seen = course.seconds = course.waited = 0.0
+    look = epoch % max(1, config.epochs // config.evaluations) == 0 or epoch == config.epochs
+    enough = False
+    if logbook is not None:
+        if look and loop.task.evaluate is not None:
+            figures |= loop.task.evaluate(loop.student.eval())
+            loop.wrapped.train()
+            enough = _enough(loop, accuracy=figures["held_out_accuracy"])
+        logbook.write(figures, epoch=epoch, epochs=config.epochs)
+        if enough:
+            logbook.console.print(
+                f"stopped early: no better held-out accuracy in {config.patience} looks"
+            )
+    return _anyone(accelerator, enough)
+
+
+def _epoch_figures(loop: Loop) -> dict[str, float]:
+    course = loop.course
+    sums = torch.tensor([course.loss_sum, course.right, course.seen], dtype=torch.float64)
+    loss_sum, right, seen = loop.accelerator.reduce(sums.to(loop.accelerator.device)).tolist()
     return {
         "loss": loss_sum / seen,
         "training_accuracy": right / seen,
-        "learning_rate": learning_rate,
-        "clips_per_second": seen / (time.perf_counter() - started),
+        "learning_rate": loop.optimizer.param_groups[0]["lr"],
+        "clips_per_second": seen / course.seconds,
+        "waiting_share": course.waited / course.seconds,
     }
 
 
-def _parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    parameters = list(model.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def _enough(loop: Loop, *, accuracy: float) -> bool:
+    """Keep the weights if they are the best so far; True if there have been none for long."""
+    course = loop.course
+    if not loop.config.patience:
+        return False
+    if accuracy > course.best:
+        course.best, course.looks_since_best = accuracy, 0
+        loop.best_weights.update(
+            {name: one.detach().cpu().clone() for name, one in loop.student.state_dict().items()}
+        )
+    else:
+        course.looks_since_best += 1
+    return course.looks_since_best >= loop.config.patience
 
 
-def _line(epoch: int, epochs: int, figures: Mapping[str, float]) -> str:
-    held_out = figures.get("held_out_accuracy")
-    return (
-        f"epoch {epoch} of {epochs}: loss {figures['loss']:.3f}, "
-        f"training clips right {figures['training_accuracy']:.1%}"
-        + ("" if held_out is None else f", held-out videos right {held_out:.1%}")
-        + f", {figures['clips_per_second']:.1f} clips/s"
+def _anyone(accelerator: Accelerator, here: bool) -> bool:
+    """Whether it is so on any process; all must ask."""
+    if accelerator.num_processes == 1:
+        return here
+    flag = torch.tensor([float(here)], device=accelerator.device)
+    return bool(accelerator.reduce(flag).item())
+
+
+def _state(loop: Loop) -> State:
+    tensors = {
+        "model": loop.task.model.state_dict(),
+        "optimizer": optimizer_tensors(loop.optimizer),
+        "best": loop.best_weights,
+    }
+    if loop.averaged is not None:
+        tensors["averaged"] = loop.averaged.state_dict()
+    return State(
+        tensors=tensors,
+        values={
+            "course": asdict(loop.course),
+            "scaler": loop.scaler.state_dict(),
+            "fingerprint": loop.task.fingerprint,
+        },
     )
+
+
+def _restore(loop: Loop, state: State) -> None:
+    load_optimizer(loop.optimizer, state.tensors.get("optimizer", {}))
+    loop.scaler.load_state_dict(state.values["scaler"])
+    loop.best_weights.update(state.tensors.get("best", {}))
+    if loop.averaged is not None:
+        loop.averaged.load_state_dict(state.tensors["averaged"])

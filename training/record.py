@@ -9,7 +9,8 @@ from typing import Any
 from motionfit.inference.clip import ClipSpec
 from motionfit.training.calibration import Calibration
 from motionfit.training.checkpoint import CheckpointError, load_checkpoint
-from motionfit.training.manifest import Filter, Row, data_hash
+from motionfit.training.config import Config, Data
+from motionfit.training.manifest import Row, data_hash
 from motionfit.training.videos import Unreadable
 
 
@@ -40,7 +41,7 @@ class Measured:
 def not_measured() -> Measured:
     """Neither held-out videos nor an earlier run: scores are as the training left them."""
     return Measured(
-        source="not calibrated, for no videos were held out (--hold-out, --calibration-from)",
+        source="not calibrated, for no videos were held out (--hold-out, --hold-out-share)",
         figures={},
     )
 
@@ -80,18 +81,33 @@ def copied_from(run: Path, *, spec: ClipSpec, labels: Sequence[str]) -> Measured
     )
 
 
+def without_folders(config: Config) -> dict[str, Any]:
+    """The configuration as JSON values, each path cut down to its last part."""
+    sections = config.model_dump(exclude_none=True)
+    recorded = {
+        section: {
+            name: value.resolve().name if isinstance(value, Path) else value
+            for name, value in values.items()
+        }
+        for section, values in sections.items()
+    }
+    if config.model.start is not None:
+        recorded["model"]["start"] = Path(config.model.start).name
+    return recorded
+
+
 def data_record(
-    source: Path,
+    data: Data,
     *,
     training: Sequence[Row],
     held_out: Sequence[Row],
-    filters: Mapping[str, Sequence[Filter]],
     unreadable: Sequence[Unreadable],
 ) -> dict[str, Any]:
     """Which videos a student was trained on and measured on."""
     return {
-        "name": source.resolve().name,
-        **{option: [str(one) for one in chosen] for option, chosen in filters.items()},
+        "name": data.labelled.resolve().name,
+        "where": list(data.where),
+        "hold_out": list(data.hold_out),
         "training_videos": len(training),
         "training_videos_per_class": dict(sorted(Counter(row.label for row in training).items())),
         "training_sha256": data_hash(training),

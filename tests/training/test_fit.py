@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +19,9 @@ from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import DatasetError
 from motionfit.inference.video import read_clips
 from motionfit.training.checkpoint import CHECKPOINT, CLIPS, CheckpointError, load_checkpoint
-from motionfit.training.fit import FitOptions, fit
-from motionfit.training.loop import Recipe
-from motionfit.training.manifest import parse_filter
+from motionfit.training.config import Config
+from motionfit.training.fit import CONFIG, FitOptions, fit
+from motionfit.training.state import STATE, load_state
 
 COMMAND = [sys.executable, "-c", "from motionfit.training.cli import main; main()"]
 # fmt: off
@@ -33,26 +34,33 @@ SMALL = [
 
 @pytest.fixture
 def options(dataset: Path, spec: ClipSpec, tmp_path: Path) -> FitOptions:
-    return FitOptions(
-        labelled=dataset,
-        output=tmp_path / "run",
-        where=(),
-        hold_out=(parse_filter("group=g2"),),
-        calibration_from=None,
-        spec=spec,
-        width=0.1,
-        recipe=Recipe(
-            epochs=3,
-            batch_size=4,
-            learning_rate=5e-3,
-            weight_decay=0.05,
-            label_smoothing=0.1,
-            warmup=0.1,
-            seed=0,
-            compiled=False,
-        ),
-        command="motionfit-train fit",
+    config = Config.model_validate(
+        {
+            "data": {"labelled": dataset, "hold_out": ["group=g2"]},
+            "clip": {
+                "frames": spec.num_frames,
+                "frame_rate": spec.frame_rate,
+                "short_side": spec.short_side,
+                "crop": spec.crop,
+                "clips": spec.num_clips,
+            },
+            "input": {"workers": 0},
+            "model": {"width": 0.1},
+            "train": {"epochs": 3, "batch_size": 4, "learning_rate": 5e-3},
+        }
     )
+    return FitOptions(
+        config=config, output=tmp_path / "run", resume=False, command="motionfit-train fit"
+    )
+
+
+def changed(options: FitOptions, output: Path | None = None, **sections: Any) -> FitOptions:
+    """The same options with other values: ``data={...}``, ``train={...}``."""
+    values = options.config.model_dump()
+    for section, new in sections.items():
+        values[section] |= new
+    config = Config.model_validate(values)
+    return replace(options, config=config, output=output or options.output)
 
 
 def run_command(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
@@ -97,7 +105,9 @@ def test_the_record_names_data_recipe_and_versions_but_no_folder_of_the_machine(
     finished: Path, dataset: Path
 ) -> None:
     record = load_checkpoint(finished).training
-    assert record["recipe"]["seed"] == 3
+    assert record["configuration"]["train"]["seed"] == 3
+    assert record["configuration"]["data"]["labelled"] == dataset.name
+    assert record["start"] == "random weights"
     assert record["data"]["hold_out"] == ["group=g2"]
     assert record["data"]["training_videos_per_class"] == {"blue": 4, "red": 4}
     assert record["versions"]["torch"] == torch.__version__.partition("+")[0]
@@ -118,8 +128,8 @@ def test_the_saved_clips_are_held_out_ones_as_the_product_reads_them(
 def test_a_run_on_all_rows_takes_calibration_from_one_that_held_some_out(
     finished: Path, options: FitOptions
 ) -> None:
-    spec = replace(options.spec, num_clips=load_checkpoint(finished).spec.num_clips)
-    said(replace(options, hold_out=(), calibration_from=finished, spec=spec))
+    clips = {"clips": load_checkpoint(finished).spec.num_clips}
+    said(changed(options, data={"hold_out": (), "calibration_from": finished}, clip=clips))
     mine, earlier = load_checkpoint(options.output), load_checkpoint(finished)
     assert mine.spec == earlier.spec
     assert mine.training["data"]["training_videos"] == 12
@@ -130,28 +140,28 @@ def test_a_run_on_all_rows_takes_calibration_from_one_that_held_some_out(
 def test_calibration_is_not_copied_between_runs_on_other_clips_or_classes(
     finished: Path, options: FitOptions
 ) -> None:
-    copying = replace(options, hold_out=(), calibration_from=finished)
+    copying = changed(options, data={"hold_out": (), "calibration_from": finished})
     with pytest.raises(CheckpointError, match="made with other clips"):
-        said(replace(copying, spec=replace(options.spec, frame_rate=5.0)))
+        said(changed(copying, clip={"frame_rate": 5.0}))
     with pytest.raises(CheckpointError, match=r"knows 2 classes \(blue, red\); this run has 1"):
-        said(replace(copying, where=(parse_filter("label=red"),)))
+        said(changed(copying, data={"where": ("label=red",)}))
     assert not options.output.exists()
 
 
 def test_without_held_out_videos_nothing_is_calibrated_and_it_says_so(
     options: FitOptions,
 ) -> None:
-    output = said(replace(options, hold_out=()))
+    unmeasured = changed(options, data={"hold_out": (), "hold_out_share": 0})
+    output = said(unmeasured)
     assert "temperature 1.0, abstain threshold 0.0: not calibrated" in output
     checkpoint = load_checkpoint(options.output)
     assert (checkpoint.spec.temperature, checkpoint.spec.abstain_threshold) == (1.0, 0.0)
     with pytest.raises(CheckpointError, match="no calibration to copy"):
         said(
-            replace(
-                options,
-                hold_out=(),
-                calibration_from=options.output,
+            changed(
+                unmeasured,
                 output=options.output.with_name("second"),
+                data={"calibration_from": options.output},
             )
         )
 
@@ -162,7 +172,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
     weights = []
     for number, seed in enumerate([7, 7, 8]):
         output = options.output.with_name(f"run{number}")
-        said(replace(options, output=output, recipe=replace(options.recipe, seed=seed)))
+        said(changed(options, output=output, train={"seed": seed}))
         weights.append(load_checkpoint(output).model.fc.weight)
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
@@ -175,7 +185,9 @@ def test_unreadable_videos_are_named_left_out_and_recorded(
         for number in range(2):
             write_video(tmp_path / "set" / label / f"{number}.mp4", colour=colour, seed=number)
     (tmp_path / "set" / "a" / "notes.txt").write_text("no video")
-    on_folders = replace(options, labelled=tmp_path / "set", hold_out=())
+    on_folders = changed(
+        options, data={"labelled": tmp_path / "set", "hold_out": (), "hold_out_share": 0}
+    )
     output = said(on_folders)
     assert "left out: a/notes.txt: " in output
     assert "1 of 5 videos could not be read" in output
@@ -200,30 +212,127 @@ def test_what_cannot_be_held_out_is_an_error_before_anything_is_written(
     options: FitOptions, held_out: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(DatasetError, match=message):
-        said(replace(options, hold_out=tuple(parse_filter(text) for text in held_out)))
+        said(changed(options, data={"hold_out": held_out}))
     assert not options.output.exists()
 
 
-def test_sigterm_in_mid_run_leaves_a_log_and_no_checkpoint(dataset: Path, tmp_path: Path) -> None:
+def test_a_fifth_of_the_videos_is_held_out_unless_told_otherwise(options: FitOptions) -> None:
+    said(changed(options, data={"hold_out": ()}))
+    record = load_checkpoint(options.output).training
+    # Three groups: a third is the least that a whole group can be.
+    assert (record["data"]["training_videos"], record["data"]["held_out_videos"]) == (8, 4)
+    assert record["measured"]["source"] == "this run's held-out videos"
+
+
+def test_weights_start_from_an_earlier_run_whose_frozen_parts_stay(
+    finished: Path, options: FitOptions
+) -> None:
+    parts = ("stem", "layer1", "layer2", "layer3")
+    output = said(
+        changed(
+            options,
+            model={"start": str(finished), "freeze": parts},
+            train={"learning_rate_factors": {"fc": 5}},
+        )
+    )
+    before, after = (load_checkpoint(run).model for run in (finished, options.output))
+    for name, tensor in after.state_dict().items():
+        frozen = name.startswith(parts)
+        moved = not torch.equal(tensor, before.state_dict()[name])
+        assert moved is not frozen or "num_batches" in name or "shortcut" in name, name
+    assert "weights from " in output
+    assert "first" in load_checkpoint(options.output).training["start"]
+
+
+def start_run(run: Path, *arguments: str | Path) -> "subprocess.Popen[str]":
+    command = [*COMMAND, "fit", "-o", run, *arguments]
+    return subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+# Twelve videos in steps of two are six steps an epoch, and a state is written after every one.
+LONG = ["--batch-size", "2", "--save-minutes", "1e-9", "--hold-out-share", "0", "--ema", "0.9"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_was_stopped_or_killed_in_mid_epoch_resumes_to_the_same_bits(
+    dataset: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    arguments = ["--labelled", dataset, *SMALL, *LONG, "--epochs", "30"]
+    whole = run_command("fit", "-o", tmp_path / "whole", *arguments)
+    assert whole.returncode == 0, whole.stderr
+    run = tmp_path / "stopped"
+    with start_run(run, *arguments) as process:
+        wait_for(run / STATE, process)
+        process.send_signal(number)
+        stderr = process.communicate(timeout=60)[1]
+    assert not (run / CHECKPOINT).exists()
+    step = load_state(run / STATE).values["course"]["step"]
+    assert 0 < step < 180
+    if number != signal.SIGKILL:
+        assert process.returncode == 130
+        assert f"go on with:  motionfit-train fit --resume -o {run}" in stderr
+        assert "Traceback" not in stderr
+    resumed = run_command("fit", "--resume", "-o", run)
+    assert resumed.returncode == 0, resumed.stderr
+    ends = [load_file(folder / CHECKPOINT) for folder in (tmp_path / "whole", run)]
+    assert all(torch.equal(tensor, ends[1][name]) for name, tensor in ends[0].items())
+    epochs = [json.loads(line)["epoch"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert epochs == list(range(1, 31))
+    assert not (run / STATE).exists()
+
+
+def test_a_configuration_file_does_what_flags_do_and_a_run_keeps_its_own(
+    dataset: Path, tmp_path: Path
+) -> None:
+    arguments = ["--labelled", dataset, *SMALL, "--epochs", "2", "--seed", "4"]
+    by_flags, by_file = tmp_path / "flags", tmp_path / "file"
+    assert run_command("fit", "-o", by_flags, *arguments).returncode == 0
+    done = run_command("fit", "-o", by_file, "--config", by_flags / CONFIG)
+    assert done.returncode == 0, done.stderr
+    assert (by_file / CONFIG).read_text() == (by_flags / CONFIG).read_text()
+    first, second = (load_file(run / CHECKPOINT) for run in (by_flags, by_file))
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+def test_only_an_unfinished_run_is_resumed_and_with_its_own_values(
+    finished: Path, tmp_path: Path
+) -> None:
+    for arguments, message in (
+        (["--resume", "-o", tmp_path], "holds no run to go on with"),
+        (["--resume", "-o", finished], "is finished"),
+        (["--resume", "-o", finished, "--epochs", "3"], "with its own values"),
+    ):
+        done = run_command("fit", *arguments)
+        assert done.returncode == 2
+        assert message in " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_two_processes_train_one_student(dataset: Path, tmp_path: Path) -> None:
+    """Started by accelerate, over a real socket: each process takes half of every step."""
     run = tmp_path / "run"
-    arguments = ["fit", "--labelled", dataset, "-o", run, *SMALL, "--epochs", "100000"]
-    with subprocess.Popen(
-        [*COMMAND, *map(str, arguments)], stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            deadline = time.monotonic() + 60
-            log = run / "log.jsonl"
-            while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline:
-                time.sleep(0.1)
-            process.send_signal(signal.SIGTERM)
-            stderr = process.communicate(timeout=30)[1]
-        finally:
-            process.kill()
-    assert process.returncode == 130
-    assert f"no checkpoint was written to {run}" in stderr
-    assert "Traceback" not in stderr
-    assert sorted(path.name for path in run.iterdir()) == [CLIPS, "log.jsonl"]
-    assert json.loads(log.read_text().splitlines()[-1])["epoch"] >= 1
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
+    arguments = [
+        "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+        "--num_cpu_threads_per_process", "1", "--main_process_port", "0",
+        "-m", "motionfit.training.cli",
+        "fit", "--labelled", dataset, "-o", run, *SMALL, "--epochs", "20", "--hold-out", "group=g2",
+        "--batch-size", "4", "--learning-rate", "0.002", "--evaluations", "1", "--patience", "1",
+    ]  # fmt: skip
+    done = subprocess.run([*launch, *map(str, arguments)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    figures = load_checkpoint(run).training["measured"]["figures"]
+    assert figures["videos"] == 4
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == list(range(1, 21))
+    assert lines[-1]["loss"] < lines[0]["loss"]
 
 
 @pytest.mark.parametrize("content", ["file", "folder"])
@@ -242,7 +351,7 @@ def test_an_existing_run_is_never_overwritten(dataset: Path, tmp_path: Path, con
 def test_wrong_use_exits_with_2_and_a_bad_data_set_with_1_and_one_line(tmp_path: Path) -> None:
     nowhere = ["fit", "--labelled", str(tmp_path / "nowhere"), "-o", str(tmp_path / "run")]
     both = run_command(*nowhere, "--hold-out", "a=b", "--calibration-from", tmp_path)
-    assert both.returncode == 2
+    assert both.returncode == 1
     assert "not both" in both.stderr
     absent = run_command(*nowhere)
     assert absent.returncode == 1

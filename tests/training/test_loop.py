@@ -1,24 +1,223 @@
+import io
+import json
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
 import pytest
 import torch
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+    EventAccumulator,
+)
+from torch import Tensor
 
 from motionfit.inference.clip import ClipSpec
-from motionfit.training.loop import warmup_then_cosine
-from motionfit.training.model import normalised
+from motionfit.training.cache import Cache, open_cache
+from motionfit.training.checkpoint import CheckpointError
+from motionfit.training.config import Augment, ConfigError, Input, Train
+from motionfit.training.dataset import LabelledVideo, TrainingClips
+from motionfit.training.loop import Evaluate, Task, train
+from motionfit.training.manifest import labels_of, read_manifest
+from motionfit.training.model import R2Plus1D
+from motionfit.training.parts import freeze
+from motionfit.training.state import STATE, load_state
+
+# 12 videos in steps of 4: three steps an epoch.
+SHORT = Train(epochs=4, batch_size=4, learning_rate=5e-3, evaluations=4)
 
 
-def test_the_learning_rate_rises_in_a_line_and_falls_along_a_cosine_to_zero() -> None:
-    factor = warmup_then_cosine(100, warmup=0.1)
-    assert [factor(step) for step in (0, 4, 9, 10)] == pytest.approx([0.1, 0.5, 1.0, 1.0])
-    assert factor(55) == pytest.approx(0.5)
-    assert factor(100) == pytest.approx(0.0)
+@pytest.fixture(scope="module")
+def cache(dataset: Path, spec: ClipSpec) -> Iterator[Cache]:
+    rows = read_manifest(dataset)
+    with open_cache(
+        rows, short_side=spec.short_side, config=Input(), console=Console(quiet=True)
+    ) as opened:
+        yield opened
 
 
-def test_frames_are_normalised_with_the_specs_mean_and_std_per_channel() -> None:
-    spec = ClipSpec(
-        num_frames=2, frame_rate=5, short_side=8, crop=8, mean=(0.0, 0.5, 1.0), std=(1.0, 0.5, 0.1)
+def new_model() -> R2Plus1D:
+    torch.manual_seed(0)
+    return R2Plus1D(2, width=0.1)
+
+
+def trained(
+    cache: Cache,
+    spec: ClipSpec,
+    run: Path,
+    config: Train,
+    *,
+    model: R2Plus1D | None = None,
+    evaluate: Evaluate | None = None,
+    resume: bool = False,
+    fingerprint: str = "",
+) -> dict[str, Tensor]:
+    """The weights after a run."""
+    labels = labels_of(row for row, _ in cache.videos)
+    videos = [LabelledVideo(video=v, label=labels.index(row.label)) for row, v in cache.videos]
+    task = Task(
+        model=model or new_model(),
+        clips=TrainingClips(videos, spec=spec, augment=Augment(), seed=0),
+        evaluate=evaluate,
+        fingerprint=fingerprint,
     )
-    frames = torch.full((1, 2, 8, 8, 3), 255, dtype=torch.uint8)
-    clips = normalised(frames, spec=spec)
-    assert (clips.shape, clips.dtype) == ((1, 3, 2, 8, 8), torch.float32)
-    assert clips[0, :, 1, 3, 3].tolist() == pytest.approx([1.0, 1.0, 0.0])
-    assert clips.is_contiguous(memory_format=torch.channels_last_3d)
+    run.mkdir(exist_ok=True)
+    student = train(
+        task,
+        config=config,
+        workers=0,
+        run=run,
+        resume=resume,
+        console=Console(file=io.StringIO(), width=200),
+    )
+    assert not student.training
+    return dict(student.state_dict())
+
+
+def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def changed(**values: object) -> Train:
+    return SHORT.model_copy(update=values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"optimizer": "sgd", "learning_rate": 0.05, "clip_norm": 1.0},
+        {"ema": 0.9, "patience": 9, "accumulate": 2, "precision": "bf16"},
+    ],
+    ids=["adamw", "sgd-clipped", "ema-patience-accumulate-bf16"],
+)
+def test_a_run_that_was_stopped_in_mid_epoch_ends_as_if_it_had_not_been(
+    cache: Cache, spec: ClipSpec, tmp_path: Path, values: dict[str, object]
+) -> None:
+    def evaluate(student: R2Plus1D) -> dict[str, float]:
+        return {"held_out_accuracy": student.fc.weight.abs().mean().item()}
+
+    looks = 0
+
+    def stop_at_second_look(student: R2Plus1D) -> dict[str, float]:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate(student)
+
+    config = changed(**values)
+    whole = trained(cache, spec, tmp_path / "whole", config, evaluate=evaluate)
+    run = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        trained(cache, spec, run, config, evaluate=stop_at_second_look)
+    step = load_state(run / STATE).values["course"]["step"]
+    assert 6 <= step <= 8  # noticed at the next update
+    resumed = trained(cache, spec, run, config, evaluate=evaluate, resume=True)
+    assert same(whole, resumed)
+    logs = [(tmp_path / name / "log.jsonl").read_text() for name in ("whole", "stopped")]
+    timing = {"clips_per_second", "waiting_share"}
+    lines = [[json.loads(line) for line in log.splitlines()] for log in logs]
+    assert [[{k: v for k, v in one.items() if k not in timing} for one in log] for log in lines][
+        0
+    ] == [{k: v for k, v in one.items() if k not in timing} for one in lines[1]]
+    assert [one["epoch"] for one in lines[1]] == [1, 2, 3, 4]
+
+
+def test_a_run_is_not_resumed_on_other_videos(cache: Cache, spec: ClipSpec, tmp_path: Path) -> None:
+    def stop(_: R2Plus1D) -> dict[str, float]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return {"held_out_accuracy": 0.0}
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(cache, spec, tmp_path, SHORT, evaluate=stop, fingerprint="these")
+    with pytest.raises(CheckpointError, match="begun with other videos"):
+        trained(cache, spec, tmp_path, SHORT, resume=True, fingerprint="others")
+
+
+def test_early_stopping_looks_at_held_out_videos_only_and_keeps_the_best_weights(
+    cache: Cache, spec: ClipSpec, tmp_path: Path
+) -> None:
+    accuracies = iter([0.2, 0.6, 0.6, 0.5, 0.9])
+    seen: list[dict[str, Tensor]] = []
+
+    def evaluate(student: R2Plus1D) -> dict[str, float]:
+        assert not student.training
+        seen.append({name: tensor.clone() for name, tensor in student.state_dict().items()})
+        return {"held_out_accuracy": next(accuracies)}
+
+    config = changed(epochs=5, evaluations=5, patience=2)
+    weights = trained(cache, spec, tmp_path, config, evaluate=evaluate)
+    assert len(seen) == 4
+    assert same(weights, seen[1])
+    assert not same(weights, seen[3])
+
+
+def test_steps_that_are_accumulated_add_up_to_one_of_all_clips(
+    cache: Cache, spec: ClipSpec, tmp_path: Path
+) -> None:
+    # Batch norms see other batches, so only what has none may be compared.
+    ends = []
+    for name, size, accumulate in (("one", 12, 1), ("three", 4, 3)):
+        model = new_model()
+        freeze(model, ["stem", "layer1", "layer2", "layer3", "layer4"])
+        config = changed(
+            optimizer="sgd", learning_rate=0.5, batch_size=size, accumulate=accumulate, epochs=2
+        )
+        ends.append(trained(cache, spec, tmp_path / name, config, model=model))
+    assert not torch.equal(ends[0]["fc.weight"], new_model().fc.weight)
+    assert torch.allclose(ends[0]["fc.weight"], ends[1]["fc.weight"], atol=1e-6)
+
+
+def test_gradients_are_scaled_down_to_the_norm_asked_for(
+    cache: Cache, spec: ClipSpec, tmp_path: Path
+) -> None:
+    before = new_model().fc.weight.detach()
+    moved = []
+    for norm in (1e-6, 0.0):
+        config = changed(optimizer="sgd", weight_decay=0.0, clip_norm=norm, epochs=1)
+        weights = trained(cache, spec, tmp_path / f"norm{norm}", config)
+        moved.append((weights["fc.weight"] - before).norm().item())
+    assert 0 < moved[0] < 1e-7
+    assert moved[1] > 1e-4
+
+
+def test_the_average_of_the_weights_is_what_is_measured_and_kept(
+    cache: Cache, spec: ClipSpec, tmp_path: Path
+) -> None:
+    plain = trained(cache, spec, tmp_path / "plain", SHORT)
+    measured: list[Tensor] = []
+
+    def evaluate(student: R2Plus1D) -> dict[str, float]:
+        measured.append(student.fc.weight.detach().clone())
+        return {"held_out_accuracy": 0.0}
+
+    averaged = trained(cache, spec, tmp_path / "ema", changed(ema=0.9), evaluate=evaluate)
+    assert torch.equal(measured[-1], averaged["fc.weight"])
+    assert not torch.equal(averaged["fc.weight"], plain["fc.weight"])
+    assert averaged["stem.1.num_batches_tracked"].item() == 12
+
+
+def test_half_precision_needs_a_gpu_and_bfloat16_does_not(
+    cache: Cache, spec: ClipSpec, tmp_path: Path
+) -> None:
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="fp16 needs a GPU"):
+            trained(cache, spec, tmp_path / "half", changed(precision="fp16"))
+    weights = trained(cache, spec, tmp_path / "bfloat16", changed(precision="bf16"))
+    assert weights["fc.weight"].dtype == torch.float32
+    assert not same(weights, trained(cache, spec, tmp_path / "whole", SHORT))
+
+
+def test_figures_of_each_epoch_are_logged_for_people_and_for_tensorboard(
+    cache: Cache, spec: ClipSpec, tmp_path: Path
+) -> None:
+    trained(cache, spec, tmp_path, SHORT, evaluate=lambda _: {"held_out_accuracy": 0.5})
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert all(0 <= line["waiting_share"] <= 1 and line["clips_per_second"] > 0 for line in lines)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    logged = [(event.step, event.value) for event in events.Scalars("loss")]
+    assert logged == [(line["epoch"], pytest.approx(line["loss"])) for line in lines]
+    assert len(events.Scalars("held_out_accuracy")) == 4

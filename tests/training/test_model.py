@@ -2,7 +2,8 @@ import pytest
 import torch
 from torchvision.models.video import r2plus1d_18
 
-from motionfit.training.model import R2Plus1D
+from motionfit.inference.clip import ClipSpec
+from motionfit.training.model import R2Plus1D, normalised
 
 
 def test_at_width_one_torchvisions_weights_load_and_give_its_logits() -> None:
@@ -29,3 +30,14 @@ def test_width_scales_the_middle_of_the_stem_and_the_embedding() -> None:
     model = R2Plus1D(10, width=0.25).eval()
     assert model.stem[0].out_channels == 11
     assert model(torch.zeros(1, 3, 2, 16, 16))[1].shape == (1, 128)
+
+
+def test_frames_are_normalised_with_the_specs_mean_and_std_per_channel() -> None:
+    spec = ClipSpec(
+        num_frames=2, frame_rate=5, short_side=8, crop=8, mean=(0.0, 0.5, 1.0), std=(1.0, 0.5, 0.1)
+    )
+    frames = torch.full((1, 2, 8, 8, 3), 255, dtype=torch.uint8)
+    clips = normalised(frames, spec=spec)
+    assert (clips.shape, clips.dtype) == ((1, 3, 2, 8, 8), torch.float32)
+    assert clips[0, :, 1, 3, 3].tolist() == pytest.approx([1.0, 1.0, 0.0])
+    assert clips.is_contiguous(memory_format=torch.channels_last_3d)
