@@ -1,12 +1,10 @@
 """Reading a data set once: every video by one function, in a few processes, with a progress bar."""
 
 import os
-import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +13,7 @@ from rich.progress import track
 
 from motionfit.inference.errors import DatasetError, VideoError
 from motionfit.training.manifest import Row, labels_of
+from motionfit.training.workers import WorkerContext
 
 MOST_PROCESSES = 8
 
@@ -37,10 +36,21 @@ def read_all(
     Those are named on ``console`` and left out. Raises DatasetError when a class loses its last
     video by that (training would go on without it unnoticed) or when a video kills the reader.
     """
+    kept, unreadable = read_each(rows, read, what=what, console=console)
+    require_every_class(rows, kept=[row for row, _ in kept])
+    return kept, unreadable
+
+
+def read_each(
+    rows: Sequence[Row], read: Callable[[Path], T], *, what: str, console: Console
+) -> tuple[tuple[tuple[Row, T], ...], tuple[Unreadable, ...]]:
+    """As ``read_all``, whether a class is left without a video or not."""
     kept: list[tuple[Row, T]] = []
     unreadable: list[Unreadable] = []
-    processes = min(os.cpu_count() or 1, MOST_PROCESSES, len(rows))
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _leave_ctrl_c_to_the_parent)
+    if not rows:
+        return (), ()
+    processes = min(len(os.sched_getaffinity(0)), MOST_PROCESSES, len(rows))
+    pool = ProcessPoolExecutor(processes, WorkerContext())
     try:
         futures = [(row, pool.submit(read, row.path)) for row in rows]
         for row, future in track(futures, description=what, console=console):
@@ -51,9 +61,13 @@ def read_all(
     finally:
         pool.shutdown(cancel_futures=True)
     _report(unreadable, rows=rows, console=console)
-    if lost := sorted(set(labels_of(rows)) - set(labels_of(row for row, _ in kept))):
-        raise DatasetError(f"no video of {', '.join(lost)} can be read")
     return tuple(kept), tuple(unreadable)
+
+
+def require_every_class(rows: Iterable[Row], *, kept: Iterable[Row]) -> None:
+    """Raise DatasetError when a class of ``rows`` is not among ``kept``."""
+    if lost := sorted(set(labels_of(rows)) - set(labels_of(kept))):
+        raise DatasetError(f"no video of {', '.join(lost)} can be read")
 
 
 def _result(future: Future[T]) -> T:
@@ -64,10 +78,6 @@ def _result(future: Future[T]) -> T:
             "a process that was reading the data set died: FFmpeg crashed on one of its videos, "
             "or memory ran out"
         ) from error
-
-
-def _leave_ctrl_c_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _report(unreadable: Sequence[Unreadable], *, rows: Sequence[Row], console: Console) -> None:

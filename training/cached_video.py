@@ -1,0 +1,80 @@
+"""A decoded video as a small handle that any process can use.
+
+Its frames are bytes at an offset of a file, mapped into memory. Those of a video that found no room
+there are decoded anew each time they are asked for.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionfit.inference.decoding import VideoReader
+from motionfit.inference.errors import DatasetError
+from motionfit.inference.picture import Scaler
+from motionfit.inference.sampling import EARLY_US, Times
+from motionfit.inference.video import read_frames
+
+Pictures = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """Where the frames of one video are kept."""
+
+    file: Path
+    offset: int
+    """Bytes before the first frame."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CachedVideo:
+    """All frames of one video, as ``motionfit.inference.video.read_frames`` reads them."""
+
+    path: Path
+    shape: tuple[int, ...]
+    """(F, h, w, 3), the short side as asked for"""
+    times_us: Times
+    """(F,) int64, ascending from 0: when each frame comes on screen"""
+    duration_us: int
+    """When the last frame leaves the screen."""
+    stored: Stored | None
+    """None where the frames are decoded anew."""
+
+    @property
+    def frames(self) -> Pictures:
+        """(F, h, w, 3) uint8 RGB, not to be written to."""
+        kept = self._kept()
+        return self._decoded() if kept is None else kept
+
+    def pictures(self, indices: NDArray[np.int64]) -> Pictures:
+        """The frames (T, h, w, 3) uint8 at ``indices`` (T,), as an array of its own."""
+        kept = self._kept()
+        return self._decoded_at(indices) if kept is None else kept[indices]
+
+    def _kept(self) -> Pictures | None:
+        if self.stored is None:
+            return None
+        try:
+            return np.memmap(self.stored.file, np.uint8, "r", self.stored.offset, self.shape)
+        except FileNotFoundError:  # the folder was emptied, by hand or to make room
+            return None
+
+    def _decoded(self) -> Pictures:
+        frames = read_frames(self.path, short_side=min(self.shape[1:3])).frames
+        if frames.shape != self.shape:
+            raise DatasetError(f"{self.path} has changed since training began: start again")
+        return frames
+
+    def _decoded_at(self, indices: NDArray[np.int64]) -> Pictures:
+        """Decodes only what is needed where the container tells when its frames are on screen."""
+        with self.path.open("rb") as file, VideoReader(file) as reader:
+            if reader.index.trusted and reader.duration_us == self.duration_us:
+                scaler = Scaler(
+                    short_side=min(self.shape[1:3]), crop=None, pixel_aspect=reader.pixel_aspect
+                )
+                found = reader.select(self.times_us[indices] - EARLY_US, scaler=scaler)
+                if found[0].shape == self.shape[1:]:  # else the picture changes its size midway
+                    return np.stack(found)
+        return np.asarray(self._decoded()[indices])
