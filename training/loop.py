@@ -115,7 +115,7 @@ def train(
     accelerator = Accelerator()
     _check_precision(config, accelerator)
     state = load_state(run / STATE) if resume and (run / STATE).exists() else None
-    loop = _set_up(task, config=config, accelerator=accelerator, state=state)
+    loop = set_up(task, config=config, accelerator=accelerator, state=state)
     with stop_wish() as wish:
         if accelerator.is_main_process:
             epochs_done = loop.course.step // loop.keys.steps_per_epoch
@@ -133,7 +133,8 @@ def _check_precision(config: Train, accelerator: Accelerator) -> None:
         raise ConfigError("train.precision fp16 needs a GPU, and there is none; bf16 does without")
 
 
-def _set_up(task: Task, *, config: Train, accelerator: Accelerator, state: State | None) -> Loop:
+def set_up(task: Task, *, config: Train, accelerator: Accelerator, state: State | None) -> Loop:
+    """A run ready for its next step: its first, or the one after ``state`` was saved."""
     course = Course() if state is None else Course(**state.values["course"])
     if state is not None:
         if state.values["fingerprint"] != task.fingerprint:
@@ -190,7 +191,7 @@ def _train(loop: Loop, *, wish: StopWish, workers: int, run: Path, logbook: Logb
     with Progress(console=logbook.console if logbook else Console(quiet=True)) as progress:
         bar = progress.add_task("training", total=loop.total_steps, completed=course.step)
         for frames, labels in _timed(loader, course):
-            updated = _step(loop, forward, frames, labels)
+            updated = step(loop, forward, frames, labels)
             progress.advance(bar)
             if course.step % per_epoch == 0 and _epoch_done(loop, logbook):
                 return
@@ -220,7 +221,7 @@ def _timed(loader: Iterable[Any], course: Course) -> Iterator[tuple[Tensor, Tens
         yield batch
 
 
-def _step(loop: Loop, forward: Callable[[Tensor], Any], frames: Tensor, labels: Tensor) -> bool:
+def step(loop: Loop, forward: Callable[[Tensor], Any], frames: Tensor, labels: Tensor) -> bool:
     """One forward and backward pass; True if the weights were updated after it."""
     started = time.perf_counter()
     config, course, accelerator = loop.config, loop.course, loop.accelerator
