@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 from uuid import uuid4
 
 from pydantic import AwareDatetime, Field, ValidationError
@@ -16,7 +16,8 @@ from motionfit.benchmarks.noise import Noise
 from motionfit.inference.bundle import MODEL, Bundle, sha256_of
 from motionfit.inference.decoding import VideoInfo
 from motionfit.inference.errors import MotionfitError
-from motionfit.training.json_record import Estimate, Record
+from motionfit.training.json_record import Estimate, Record, laid_out
+from motionfit.training.resampling import rounded
 from motionfit.training.scores import Accuracy
 
 FORMAT: Final = 1
@@ -121,6 +122,28 @@ class Ratio(Record):
         return cls(numerator=numerator.name, denominator=denominator.name, ratio=ratio)
 
 
+class Rate(Record):
+    """How much a case gets done in a second."""
+
+    name: str
+    """Name of the case."""
+    unit: str
+    """What is counted: ``clips``."""
+    per_second: Estimate | None
+    """The count of a sample over the median sample; null when there are too few rounds."""
+
+    @classmethod
+    def of(cls, case: TimedCase, *, count: int, unit: str) -> Self:
+        """The rate of a case that gets ``count`` units done in each sample."""
+        median = case.summary.median
+        if median is None:
+            return cls(name=case.name, unit=unit, per_second=None)
+        # The fewest milliseconds are the highest rate.
+        value, low, high = (count * 1000 / ms for ms in (median.value, median.high, median.low))
+        per_second = Estimate(value=rounded(value), low=rounded(low), high=rounded(high))
+        return cls(name=case.name, unit=unit, per_second=per_second)
+
+
 class Excluded(Record):
     """A case that was not timed."""
 
@@ -153,6 +176,8 @@ class Result(Record):
     """What was not timed, because it does not agree with its rival or cannot run here."""
     accuracy: Accuracy | None
     """null when none was measured."""
+    rates: tuple[Rate, ...] = Field(default=(), exclude_if=lambda rates: not rates)
+    """Not in the file when there are none."""
 
 
 def summarise(samples_ms: Sequence[float], *, seed: int) -> Summary:
@@ -174,7 +199,7 @@ def write_result(result: Result, path: Path) -> None:
     """Write JSON, complete or not at all."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        temporary.write_text(_layout(result.model_dump(mode="json")) + "\n", encoding="utf-8")
+        temporary.write_text(laid_out(result.model_dump(mode="json")) + "\n", encoding="utf-8")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -214,14 +239,3 @@ def _without_folder(argument: str) -> str:
     value = argument.removeprefix(option)
     path = Path(value)
     return option + (path.name if "/" in value and path.parent.is_dir() else value)
-
-
-def _layout(value: Any, *, indent: str = "") -> str:
-    """JSON, indented, but with each list or object of plain values on one line."""
-    inner = indent + "  "
-    if isinstance(value, dict) and any(isinstance(v, dict | list) for v in value.values()):
-        items = [f"{json.dumps(k)}: {_layout(v, indent=inner)}" for k, v in value.items()]
-        return "{\n" + ",\n".join(inner + item for item in items) + f"\n{indent}}}"
-    if isinstance(value, list) and any(isinstance(v, dict | list) for v in value):
-        return "[\n" + ",\n".join(inner + _layout(v, indent=inner) for v in value) + f"\n{indent}]"
-    return json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""motionfit-train: fit a student, describe one."""
+"""motionfit-train: fit a student, evaluate one, describe one."""
 
 import shlex
 import sys
@@ -12,6 +12,7 @@ from rich.console import Console
 from motionfit.inference.console import run, stderr
 from motionfit.inference.errors import require_extra
 from motionfit.training.config import Config, read_config
+from motionfit.training.evaluate_command import evaluate_command
 from motionfit.training.options import with_config_options
 
 NAME = "motionfit-train"
@@ -100,6 +101,9 @@ def _resumed(
     if not (output / CONFIG).exists():
         raise typer.BadParameter(f"{output} holds no run to go on with", param_hint="-o")
     return read_config(output / CONFIG, {})
+
+
+app.command("evaluate")(evaluate_command)
 
 
 @app.command("describe")

@@ -54,12 +54,20 @@ def read_test_videos(
 def logits_of(model: R2Plus1D, frames: NDArray[np.uint8], *, spec: ClipSpec) -> NDArray[np.float32]:
     """Logits (V, K, classes) float32 of clips (V, K, T, S, S, 3), by a model in eval mode."""
     flat = frames.reshape(-1, *frames.shape[2:])
+    return clip_logits(model, flat, spec=spec).reshape(*frames.shape[:2], -1)
+
+
+def clip_logits(
+    model: R2Plus1D, clips: NDArray[np.uint8], *, spec: ClipSpec
+) -> NDArray[np.float32]:
+    """Logits (N, classes) float32 of clips (N, T, S, S, 3), computed where the model is."""
+    device = next(model.parameters()).device
     with torch.inference_mode():
         parts = [
-            model(normalised(torch.from_numpy(flat[i : i + BATCH]), spec=spec))[0].numpy()
-            for i in range(0, len(flat), BATCH)
+            model(normalised(torch.from_numpy(clips[i : i + BATCH]).to(device), spec=spec))[0]
+            for i in range(0, len(clips), BATCH)
         ]
-    return np.concatenate(parts).reshape(*frames.shape[:2], -1)
+        return np.asarray(torch.cat(parts).float().cpu().numpy())
 
 
 def accuracy(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

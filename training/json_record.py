@@ -1,4 +1,7 @@
-"""The base of everything that is written to a results file."""
+"""The base of everything that is written to a results file, and how that file is laid out."""
+
+import json
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,3 +24,14 @@ class Estimate(Record):
     value: float
     low: float
     high: float
+
+
+def laid_out(value: Any, *, indent: str = "") -> str:
+    """JSON, indented, but with each list or object of plain values on one line."""
+    inner = indent + "  "
+    if isinstance(value, dict) and any(isinstance(v, dict | list) for v in value.values()):
+        items = [f"{json.dumps(k)}: {laid_out(v, indent=inner)}" for k, v in value.items()]
+        return "{\n" + ",\n".join(inner + item for item in items) + f"\n{indent}}}"
+    if isinstance(value, list) and any(isinstance(v, dict | list) for v in value):
+        return "[\n" + ",\n".join(inner + laid_out(v, indent=inner) for v in value) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False)

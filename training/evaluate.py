@@ -1,0 +1,138 @@
+"""One evaluation, from a checkpoint and labelled videos to a report."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from motionfit.inference.bundle import sha256_of
+from motionfit.inference.errors import DatasetError, VideoError
+from motionfit.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
+from motionfit.training.manifest import Filter, Row, data_hash, matching, read_manifest
+from motionfit.training.provenance import git_revision, versions
+from motionfit.training.read_ahead import read_ahead
+from motionfit.training.report import Data, Model, Report, report_of
+from motionfit.training.retime import other_rate, rates_by_frequency, stored_rate
+from motionfit.training.watching import Looks, check_labels, see
+
+NOT_RECORDED = "the checkpoint does not say where from"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """What to evaluate, on what, and how often to look."""
+
+    run: Path
+    """A run folder or a checkpoint file"""
+    labelled: Path
+    lists: Path | None
+    where: tuple[Filter, ...]
+    clips: int | None
+    """Clips of a video; None for the checkpoint's own number"""
+    crops: int
+    """Crops of each clip: 1 or 3"""
+    retime: Fraction | None
+    """Frames per second to re-time all videos to; None for another rate of the data set"""
+    seed: int
+    command: str
+    """The command line, for the record"""
+
+
+def evaluate(options: EvaluateOptions, *, console: Console) -> Report:
+    """Evaluate a student. Raises CheckpointError or DatasetError."""
+    revision = git_revision()  # before the minutes in which the source may change
+    checkpoint = load_checkpoint(options.run)
+    rows = matching(read_manifest(options.labelled), options.where)
+    check_labels(rows, labels=checkpoint.labels)
+    data = Data(
+        name=options.labelled.resolve().name,
+        where=tuple(map(str, options.where)),
+        videos=len(rows),
+        sha256=data_hash(rows),
+    )
+    looks = Looks(
+        clip_counts=doublings(options.clips or checkpoint.spec.num_clips), crops=options.crops
+    )
+    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    seen, unreadable = see(
+        checkpoint.model.to(device),
+        retime_targets(rows, rate=options.retime, console=console),
+        spec=checkpoint.spec,
+        labels=checkpoint.labels,
+        looks=looks,
+        console=console,
+    )
+    return report_of(
+        seen,
+        unreadable,
+        model=_model(options.run, checkpoint),
+        data=data,
+        looks=looks,
+        seed=options.seed,
+        warnings=_warnings(checkpoint.training, data),
+        origin={
+            "command": options.command,
+            "git_revision": revision,
+            "libraries": versions(),
+            "device": _name_of(device),
+        },
+    )
+
+
+def doublings(last: int) -> tuple[int, ...]:
+    """1, 2, 4 and so on, and ``last``."""
+    return (*(2**power for power in range(last.bit_length()) if 2**power < last), last)
+
+
+def retime_targets(
+    rows: Sequence[Row], *, rate: Fraction | None, console: Console
+) -> tuple[tuple[Row, Fraction | None], ...]:
+    """Each row with the frame rate to re-time it to: ``rate``, or else the commonest other one.
+
+    None for a video that has ``rate`` already. Raises DatasetError when that is every video.
+    """
+    found: list[Fraction | None] = []
+    with closing(read_ahead([(row, None) for row in rows], stored_rate)) as read:
+        for _, own in track(
+            read, description="looking at frame rates", total=len(rows), console=console
+        ):
+            found.append(None if isinstance(own, VideoError) else own)
+    choices = rates_by_frequency(found) if rate is None else (rate,)
+    targets = [other_rate(own, choices=choices) for own in found]
+    if not any(targets):
+        raise DatasetError(
+            f"every video has {float(choices[0]):g} frames a second already: give --retime another "
+            "rate"
+        )
+    return tuple(zip(rows, targets, strict=True))
+
+
+def _model(run: Path, checkpoint: Checkpoint) -> Model:
+    file = run / CHECKPOINT if run.is_dir() else run
+    return Model(
+        name=file.resolve().parent.name if file.name == CHECKPOINT else file.stem,
+        sha256=sha256_of(file),
+        labels=checkpoint.labels,
+        clip=checkpoint.spec.to_json(),
+        calibrated_on=checkpoint.training.get("measured", {}).get("source", NOT_RECORDED),
+    )
+
+
+def _warnings(training: dict[str, Any], data: Data) -> list[str]:
+    trained = training.get("data", {})
+    checks = {
+        "the model was trained on these very videos": trained.get("training_sha256"),
+        "temperature and threshold were fitted on these very videos, so the calibration error is "
+        "better than on others": trained.get("held_out_sha256"),
+    }
+    return [warning for warning, sha256 in checks.items() if sha256 == data.sha256]
+
+
+def _name_of(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

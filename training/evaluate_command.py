@@ -1,0 +1,103 @@
+"""``motionfit-train evaluate``: how right a trained student is, and how far to believe it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from motionfit.inference.console import stderr
+from motionfit.inference.errors import require_extra
+
+
+def _crops(number: int) -> int:
+    if number not in (1, 3):
+        raise typer.BadParameter(f"1 or 3 crops are possible, got {number}")
+    return number
+
+
+def evaluate_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")],
+    labelled: Annotated[
+        Path,
+        typer.Option(
+            help="Data set: a folder with one sub-folder of videos per class, or a CSV with the "
+            "columns path (relative to the CSV) and label, or a folder with such a metadata.csv."
+        ),
+    ],
+    lists: Annotated[
+        Path | None,
+        typer.Option(
+            help="Published lists for the videos in that folder: UCF101's or HMDB51's folder of "
+            "split files (columns group, split1, split2, split3), or a Kinetics CSV (column split)."
+        ),
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Use only these videos, as column=value[,value]. Repeatable: all hold."),
+    ] = None,
+    clips: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=64, help="Clips of a video.", show_default="the checkpoint's own number"
+        ),
+    ] = None,
+    crops: Annotated[
+        int,
+        typer.Option(callback=_crops, help="Crops of a clip, 1 or 3 along the long side."),
+    ] = 1,
+    retime: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            max=240,
+            help="Frames a second that all videos are also re-timed to, to see whether the network "
+            "reads the cadence.",
+            show_default="the commonest other rate of the data set, else 25 or 29.97",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Folder for report.json, report.md and confusion.png; new or empty.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the resampling for intervals.")] = 0,
+) -> None:
+    """Report the accuracy of a trained student on labelled videos, and what it rests on.
+
+    Top-1 and top-5, each class, the confusion matrix, calibration, accuracy against the number of
+    clips, within each frame rate, and on the same videos re-timed to another frame rate. Videos
+    that cannot be read are named and left out.
+    """
+    if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise typer.BadParameter(f"{output} exists and is not an empty folder", param_hint="-o")
+    require_extra("train", "matplotlib", "safetensors", "sklearn", "torch", "torchvision")
+    from motionfit.training.evaluate import EvaluateOptions, evaluate
+    from motionfit.training.manifest import parse_filter
+    from motionfit.training.provenance import command_line
+    from motionfit.training.report_files import notes, table, write_report
+    from motionfit.training.retime import nominal_rate
+
+    options = EvaluateOptions(
+        run=run,
+        labelled=labelled,
+        lists=lists,
+        where=tuple(parse_filter(text) for text in where or ()),
+        clips=clips,
+        crops=crops,
+        retime=None if retime is None else nominal_rate(retime),
+        seed=seed,
+        command=command_line(["motionfit-train", *sys.argv[1:]]),
+    )
+    report = evaluate(options, console=stderr)
+    console = Console(highlight=False)
+    console.print(table(report))
+    for note in notes(report):
+        console.print(note, markup=False, soft_wrap=True)
+    if output is not None:
+        write_report(report, output)
+        stderr.print(f"wrote {output}", markup=False)

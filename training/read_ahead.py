@@ -1,0 +1,56 @@
+"""Videos read in a few processes and handed out in order, only a few in memory at a time."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from motionfit.inference.errors import DatasetError, VideoError
+from motionfit.training.manifest import Row
+from motionfit.training.videos import MOST_PROCESSES
+from motionfit.training.workers import WorkerContext
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+
+def read_ahead(
+    requests: Iterable[tuple[Row, A]], read: Callable[[Path, A], T]
+) -> Generator[tuple[Row, T | VideoError], None, None]:
+    """What ``read`` (picklable) makes of each row's file and what goes with it, or why it cannot.
+
+    Reads at most two videos a process ahead of the one taken. Raises DatasetError, naming the
+    videos in question, when one of them kills its reader.
+    """
+    processes = min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+    pool = ProcessPoolExecutor(processes, WorkerContext())
+    todo = iter(requests)
+    pending: deque[tuple[Row, Future[T]]] = deque()
+    try:
+        while True:
+            room = 2 * processes - len(pending)
+            pending.extend((row, pool.submit(read, row.path, a)) for row, a in islice(todo, room))
+            if not pending:
+                return
+            names = [row.name for row, _ in pending]
+            row, future = pending.popleft()
+            outcome: T | VideoError = _result(future, reading=names)
+            yield row, outcome
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _result(future: Future[T], *, reading: Sequence[str]) -> T | VideoError:
+    try:
+        return future.result()
+    except VideoError as error:
+        return error
+    except BrokenProcessPool as error:
+        raise DatasetError(
+            "a process that was reading videos died: memory ran out, or FFmpeg crashed on one of "
+            + ", ".join(reading)
+        ) from error
