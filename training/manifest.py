@@ -1,8 +1,9 @@
-"""What is in a labelled data set: a folder per class or a CSV -> frozen rows, and filters on them.
+"""What is in a labelled data set -> frozen rows, and filters on them.
 
 A CSV has the columns ``path`` (relative to the CSV) and ``label``, and any others. A folder that
 holds ``metadata.csv`` counts as that CSV; in any other folder each sub-folder is a class and each
-file in it, however deep, one of its videos. Names that start with a dot are left out.
+file in it, however deep, one of its videos. Names that start with a dot are left out. With the
+lists of a public data set (``official.py``) the folder only holds the videos that they name.
 """
 
 import csv
@@ -12,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motionfit.inference.errors import DatasetError
+from motionfit.training.locate import hidden, locate
+from motionfit.training.official import read_lists
 
 METADATA = "metadata.csv"
+_NAMED_ABSENT = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,16 @@ class Row:
     label: str
     columns: Mapping[str, str]
     """All columns of the row, ``label`` among them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """The videos of a data set."""
+
+    rows: tuple[Row, ...]
+    """At least one, sorted by name."""
+    absent: tuple[str, ...]
+    """Names of the videos that a Kinetics list names and the folder lacks, as is normal there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,16 +64,18 @@ def parse_filter(text: str) -> Filter:
 
 def read_manifest(source: Path) -> tuple[Row, ...]:
     """The videos of a data set, at least one, sorted by name. Raises DatasetError."""
+    return read_dataset(source).rows
+
+
+def read_dataset(source: Path, *, lists: Path | None = None) -> Dataset:
+    """The videos of a folder or CSV; with ``lists``, those of a folder that they name.
+
+    Raises DatasetError.
+    """
     if not source.exists():
         raise DatasetError(f"there is no data set at {source}")
-    table = source / METADATA if source.is_dir() else source
-    rows = _rows_of_table(table) if table.is_file() else _rows_of_folders(source)
-    if not rows:
-        raise DatasetError(
-            f"{source} names no video: give a folder with one sub-folder of videos per class, "
-            "or a CSV with the columns path and label"
-        )
-    return tuple(sorted(rows, key=lambda row: row.name))
+    rows, absent = _rows(source) if lists is None else _listed_rows(source, lists=lists)
+    return Dataset(rows=tuple(sorted(rows, key=lambda row: row.name)), absent=absent)
 
 
 def matching(rows: Sequence[Row], filters: Iterable[Filter]) -> tuple[Row, ...]:
@@ -88,6 +104,42 @@ def data_hash(rows: Iterable[Row]) -> str:
     """sha256 over the sorted names, labels and file sizes of ``rows``."""
     lines = sorted(f"{row.name}\t{row.label}\t{row.path.stat().st_size}\n" for row in rows)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _rows(source: Path) -> tuple[list[Row], tuple[str, ...]]:
+    table = source / METADATA if source.is_dir() else source
+    rows = _rows_of_table(table) if table.is_file() else _rows_of_folders(source)
+    if not rows:
+        raise DatasetError(
+            f"{source} names no video: give a folder with one sub-folder of videos per class, "
+            "or a CSV with the columns path and label"
+        )
+    return rows, ()
+
+
+def _listed_rows(root: Path, *, lists: Path) -> tuple[list[Row], tuple[str, ...]]:
+    if not root.is_dir():
+        raise DatasetError(f"with lists, the data set is the folder of its videos, got {root}")
+    published = read_lists(lists)
+    there, missing = locate(published.videos, root=root)
+    absent = tuple(sorted(video.file for video in missing))
+    if absent and (published.complete or not there):
+        named = ", ".join(absent[:_NAMED_ABSENT]) + (", ..." if len(absent) > _NAMED_ABSENT else "")
+        raise DatasetError(
+            f"{root} lacks {len(absent)} of the {len(published.videos)} videos that the "
+            f"{published.kind} lists name: {named}; for a part of the data set, take the lines of "
+            "all others out of a copy of the lists"
+        )
+    rows = [
+        Row(
+            path=path,
+            name=path.relative_to(root).as_posix(),
+            label=video.label,
+            columns=video.columns,
+        )
+        for video, path in there
+    ]
+    return rows, absent
 
 
 def _rows_of_table(table: Path) -> list[Row]:
@@ -127,12 +179,8 @@ def _rows_of_folders(root: Path) -> list[Row]:
         )
         for folder in classes
         for path in folder.rglob("*")
-        if path.is_file() and not _hidden(path.relative_to(root))
+        if path.is_file() and not hidden(path.relative_to(root))
     ]
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def _check_filter(one: Filter, rows: Sequence[Row]) -> None:
