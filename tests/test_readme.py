@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from motionfit.inference.warmup import made_clip
+from motionfit.training.config import read_config
 from tests.installs import ROOT, borrow_packages, copy_repository, make_environment
 
 README = ROOT / "README.md"
@@ -29,13 +30,14 @@ BLOCK = re.compile(
 )
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)[^)]*\)")
 RUN = {"bash", "python"}
+PORTS = ("8000", "8001")
 SESSION_SECONDS = 600
 
 # Waits until the server that was started last is ready; fails when it ended instead.
 PROLOGUE = """
 set -euo pipefail
 wait_for_server() {
-  until curl --silent --fail --output /dev/null http://127.0.0.1:8000/readyz; do
+  until curl --silent --fail --output /dev/null "http://127.0.0.1:$2/readyz"; do
     kill -0 "$1" || { echo "the server ended"; exit 1; }
     sleep 0.2
   done
@@ -75,8 +77,9 @@ def session(found: list[Block]) -> str:
         parts.append(f"printf '\\n:: README line {block.line}\\n'")
         if block.language == "python":
             parts.append(f"python - <<'END OF BLOCK'\n{block.code}END OF BLOCK")
-        elif block.mark == "server":
-            parts.append(f'{{\n{block.code}}} &\nwait_for_server "$!"')
+        elif block.mark.startswith("server"):
+            port = block.mark.removeprefix("server").strip() or PORTS[0]
+            parts.append(f'{{\n{block.code}}} &\nwait_for_server "$!" {port}')
         else:
             parts.append(block.code)
     return "\n".join([*parts, "printf '\\n:: end\\n'"])
@@ -124,13 +127,16 @@ def transcript(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
         (folder / SAMPLE).parent.mkdir()
         shutil.copy(ROOT / SAMPLE, folder / SAMPLE)
     make_readers_videos(folder / "videos")
-    port = free_port()
+    ports = {port: str(free_port()) for port in PORTS}
+    script = session(blocks(README.read_text()))
+    for written, port in ports.items():
+        script = script.replace(written, port)
     log = folder.parent / "output.txt"
     with log.open("w") as output:
         reader = subprocess.Popen(
-            ["bash", "-c", session(blocks(README.read_text())).replace("8000", str(port))],
+            ["bash", "-c", script],
             cwd=folder,
-            env=os.environ | {"MAKEFLAGS": f"PORT={port}", "COLUMNS": "160", "TERM": "dumb"},
+            env=os.environ | {"MAKEFLAGS": f"PORT={ports[PORTS[0]]}", "COLUMNS": "160", "TERM": "dumb"},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -177,14 +183,28 @@ def test_the_python_example_prints_an_answer(transcript: Transcript) -> None:
     assert re.search(r"^\d+ ms$", printed, re.MULTILINE)
 
 
+def test_the_own_server_answers_for_each_of_the_readers_videos(transcript: Transcript) -> None:
+    printed = transcript.after("for video in videos/*/*")
+    answers = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    assert len(answers) == 8
+    assert {one["label"] for answer in answers for one in answer["top"]} == {"Basketball", "Biking"}
+
+
+def test_the_configuration_that_the_readme_shows_is_one(tmp_path: Path) -> None:
+    (block,) = (block for block in blocks(README.read_text()) if block.language == "toml")
+    (tmp_path / "run.toml").write_text(block.code)
+    config = read_config(tmp_path / "run.toml", {})
+    assert (config.clip.frames, config.augment.flip, config.train.patience) == (16, False, 3)
+
+
 def test_blocks_are_marked_only_in_ways_that_are_understood() -> None:
     text = README.read_text()
     found = blocks(text)
     assert text.count("```") == 2 * len(found)
     assert text.count("<!-- test:") == len([block for block in found if block.mark])
     for block in found:
-        assert block.language in RUN | {"json"}, block
-        assert re.fullmatch(r"|server|not run, .+", block.mark), block
+        assert block.language in RUN | {"json", "toml"}, block
+        assert re.fullmatch(r"|server( \d+)?|not run, .+", block.mark), block
     assert {"make serve\n", "make test\n"} <= {block.code for block in found}
 
 

@@ -115,17 +115,17 @@ class Augment(Section):
         default=0.2, description="Largest change of the sampling rate, as a share of it."
     )
     crop_area: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.4, description="Smallest share of the picture that a random crop covers."
+        default=0.25, description="Smallest share of the picture that a random crop covers."
     )
     flip: bool = Field(
         default=True,
         description="Mirror half of the clips; turn it off where left and right mean different "
         "classes.",
     )
-    brightness: Share = Field(default=0.3, description="Largest change of brightness.")
-    contrast: Share = Field(default=0.3, description="Largest change of contrast.")
-    saturation: Share = Field(default=0.3, description="Largest change of saturation.")
-    grayscale: Share = Field(default=0.0, description="Share of the clips shown without colour.")
+    brightness: Share = Field(default=0.4, description="Largest change of brightness.")
+    contrast: Share = Field(default=0.4, description="Largest change of contrast.")
+    saturation: Share = Field(default=0.4, description="Largest change of saturation.")
+    grayscale: Share = Field(default=0.1, description="Share of the clips shown without colour.")
 
 
 class Input(Section):
@@ -169,7 +169,7 @@ class Train(Section):
     """Optimisation."""
 
     epochs: int = Field(
-        default=70, ge=1, description="Passes over the videos, one random clip of each a pass."
+        default=100, ge=1, description="Passes over the videos, one random clip of each a pass."
     )
     batch_size: int = Field(default=16, ge=2, description="Clips a forward pass, on each process.")
     accumulate: int = Field(

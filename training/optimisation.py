@@ -15,8 +15,8 @@ SGD_MOMENTUM = 0.9
 def make_optimizer(groups: list[dict[str, Any]], config: Train) -> Optimizer:
     """The optimizer that ``config`` names, on these parameter groups."""
     if config.optimizer == "sgd":
-        return SGD(groups, momentum=SGD_MOMENTUM, nesterov=True)
-    return AdamW(groups)
+        return SGD(groups, momentum=SGD_MOMENTUM, nesterov=True, fused=True)
+    return AdamW(groups, fused=True)
 
 
 def warmup_then_cosine(total_steps: int, *, warmup: float) -> Callable[[int], float]:

@@ -38,7 +38,7 @@ def test_every_value_of_the_configuration_has_a_flag_of_its_name_with_its_defaul
     shown = " ".join(overrides_of("--help")["help"]["text"].split())
     found = {flag.replace("-", "_") for flag in re.findall(r"--([a-z-]+)", shown)}
     assert found >= FLAGS
-    assert "Default: 70." in shown
+    assert "Default: 100." in shown
     assert "Default: on." in shown
 
 
