@@ -15,15 +15,14 @@ from rich.console import Console
 from motionfit.training.cached_video import CachedVideo
 from motionfit.training.config import Input
 from motionfit.training.frame_store import (
-    FolderStore,
     MemoryStore,
     Room,
     Store,
-    decoder_version,
+    open_folder,
     open_room,
 )
 from motionfit.training.manifest import Row
-from motionfit.training.videos import Unreadable, read_each, require_every_class
+from motionfit.training.videos import Unreadable, read_each, report_unreadable
 
 FREE_SHARE = 0.75  # of the memory or disk that is free; the rest is for everything else
 
@@ -63,7 +62,7 @@ def open_cache(
 def _store(config: Input, *, short_side: int) -> Store:
     if config.cache is None:
         return MemoryStore(short_side=short_side)
-    return FolderStore(folder=config.cache, short_side=short_side, decoder=decoder_version())
+    return open_folder(config.cache, short_side=short_side)
 
 
 def _if_there_is_room(video: CachedVideo, room: Room) -> CachedVideo:
@@ -84,13 +83,12 @@ def _filled(
         what="decoding videos",
         console=console,
     )
+    report_unreadable(unreadable, rows=rows, console=console)
     videos = {**found, **{row.name: video for row, video in read}}
-    cache = Cache(
+    return Cache(
         videos=tuple((row, videos[row.name]) for row in rows if row.name in videos),
         unreadable=unreadable,
     )
-    require_every_class(rows, kept=[row for row, _ in cache.videos])
-    return cache
 
 
 def _report(cache: Cache, *, found: int, limit: int, config: Input, console: Console) -> None:

@@ -41,6 +41,8 @@ class CachedVideo:
     """When the last frame leaves the screen."""
     stored: Stored | None
     """None where the frames are decoded anew."""
+    seekable: bool = False
+    """Whether frames are known to be the same when only they are decoded: not in damaged files."""
 
     @property
     def frames(self) -> Pictures:
@@ -68,13 +70,18 @@ class CachedVideo:
         return frames
 
     def _decoded_at(self, indices: NDArray[np.int64]) -> Pictures:
-        """Decodes only what is needed where the container tells when its frames are on screen."""
+        """Decodes no more than is needed, where that gives the same."""
+        found = self._sought(self.times_us[indices]) if self.seekable else None
+        return np.asarray(self._decoded()[indices]) if found is None else found
+
+    def _sought(self, times_us: Times) -> Pictures | None:
         with self.path.open("rb") as file, VideoReader(file) as reader:
-            if reader.index.trusted and reader.duration_us == self.duration_us:
-                scaler = Scaler(
-                    short_side=min(self.shape[1:3]), crop=None, pixel_aspect=reader.pixel_aspect
-                )
-                found = reader.select(self.times_us[indices] - EARLY_US, scaler=scaler)
-                if found[0].shape == self.shape[1:]:  # else the picture changes its size midway
-                    return np.stack(found)
-        return np.asarray(self._decoded()[indices])
+            # The clock of the container may differ from that of the frames that were decoded.
+            if not reader.index.trusted or reader.duration_us != self.duration_us:
+                return None
+            scaler = Scaler(
+                short_side=min(self.shape[1:3]), crop=None, pixel_aspect=reader.pixel_aspect
+            )
+            found = reader.select(times_us - EARLY_US, scaler=scaler)
+            # Another shape is that of a picture whose size changes midway.
+            return np.stack(found) if found[0].shape == self.shape[1:] else None

@@ -12,11 +12,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, BinaryIO, Protocol
 from uuid import uuid4
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from motionfit.inference.errors import MotionfitError
 from motionfit.inference.video import Frames, read_frames
@@ -166,16 +167,12 @@ class FolderStore:
         try:
             offset = _write(entry, video)
         except OSError as error:
-            raise CacheError(
-                f"decoded videos cannot be kept in {self.folder}: {error.strerror}; give another "
-                "folder, or none to keep them in memory"
-            ) from error
+            raise _not_kept(self.folder, error) from error
         return _cached(path, video, stored=Stored(file=entry, offset=offset))
 
     def free_bytes(self) -> int:
         """What may be written to the disk."""
-        existing = next(place for place in (self.folder, *self.folder.parents) if place.exists())
-        return shutil.disk_usage(existing).free
+        return shutil.disk_usage(self.folder).free
 
     def trim(self, used: Collection[Path], *, limit_bytes: int) -> None:
         """Remove what killed processes left half-written, and of the entries that are not in use
@@ -205,6 +202,15 @@ class FolderStore:
         return self.folder / f"{name}{_ENTRY}"
 
 
+def open_folder(folder: Path, *, short_side: int) -> FolderStore:
+    """The store in a folder, which is made if it is not there. Raises CacheError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_kept(folder, error) from error
+    return FolderStore(folder=folder, short_side=short_side, decoder=decoder_version())
+
+
 def decoder_version() -> str:
     """Changes with whatever changes the frames that a video is decoded to."""
     digest = hashlib.sha256(json.dumps([av.__version__, av.library_versions]).encode())
@@ -218,19 +224,33 @@ def decoder_version() -> str:
 
 def _write(entry: Path, video: Frames) -> int:
     """The offset of the frames in the new entry."""
-    entry.parent.mkdir(parents=True, exist_ok=True)
     part = entry.with_suffix(f".{uuid4().hex}{_PART}")
     try:
         with part.open("xb") as file:
-            np.save(file, np.append(video.times_us, video.duration_us))
-            np.save(file, video.frames)
+            _append(file, np.append(video.times_us, video.duration_us))
+            _append(file, video.frames)
             offset = file.tell() - video.frames.nbytes
+            file.flush()
             os.fsync(file.fileno())
         part.replace(entry)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
     return offset
+
+
+def _append(file: BinaryIO, array: NDArray[Any]) -> None:
+    # As np.save, which cuts the array short without a word when the disk is full.
+    described = np.lib.format.header_data_from_array_1_0(array)
+    np.lib.format.write_array_header_1_0(file, described)
+    file.write(array.data)
+
+
+def _not_kept(folder: Path, error: OSError) -> CacheError:
+    return CacheError(
+        f"decoded videos cannot be kept in {folder}: {error.strerror}; give another "
+        "folder, or none to keep them in memory"
+    )
 
 
 def _cached(path: Path, video: Frames, *, stored: Stored | None) -> CachedVideo:
@@ -240,4 +260,5 @@ def _cached(path: Path, video: Frames, *, stored: Stored | None) -> CachedVideo:
         times_us=video.times_us,
         duration_us=video.duration_us,
         stored=stored,
+        seekable=not video.info.notes,  # a note says what is odd about a file
     )

@@ -1,7 +1,7 @@
 """Reading a data set once: every video by one function, in a few processes, with a progress bar."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -37,14 +37,14 @@ def read_all(
     video by that (training would go on without it unnoticed) or when a video kills the reader.
     """
     kept, unreadable = read_each(rows, read, what=what, console=console)
-    require_every_class(rows, kept=[row for row, _ in kept])
+    report_unreadable(unreadable, rows=rows, console=console)
     return kept, unreadable
 
 
 def read_each(
     rows: Sequence[Row], read: Callable[[Path], T], *, what: str, console: Console
 ) -> tuple[tuple[tuple[Row, T], ...], tuple[Unreadable, ...]]:
-    """As ``read_all``, whether a class is left without a video or not."""
+    """As ``read_all``, but says nothing of the unreadable videos."""
     kept: list[tuple[Row, T]] = []
     unreadable: list[Unreadable] = []
     if not rows:
@@ -60,13 +60,20 @@ def read_each(
                 unreadable.append(Unreadable(name=row.name, reason=str(error)))
     finally:
         pool.shutdown(cancel_futures=True)
-    _report(unreadable, rows=rows, console=console)
     return tuple(kept), tuple(unreadable)
 
 
-def require_every_class(rows: Iterable[Row], *, kept: Iterable[Row]) -> None:
-    """Raise DatasetError when a class of ``rows`` is not among ``kept``."""
-    if lost := sorted(set(labels_of(rows)) - set(labels_of(kept))):
+def report_unreadable(
+    unreadable: Sequence[Unreadable], *, rows: Sequence[Row], console: Console
+) -> None:
+    """Name the unreadable ones of ``rows``. Raises DatasetError when a class has no others."""
+    for one in unreadable:
+        console.print(f"left out: {one.name}: {one.reason}", markup=False, style="yellow")
+    if unreadable:
+        console.print(f"{len(unreadable)} of {len(rows)} videos could not be read")
+    names = {one.name for one in unreadable}
+    left = labels_of(row for row in rows if row.name not in names)
+    if lost := sorted(set(labels_of(rows)) - set(left)):
         raise DatasetError(f"no video of {', '.join(lost)} can be read")
 
 
@@ -78,10 +85,3 @@ def _result(future: Future[T]) -> T:
             "a process that was reading the data set died: FFmpeg crashed on one of its videos, "
             "or memory ran out"
         ) from error
-
-
-def _report(unreadable: Sequence[Unreadable], *, rows: Sequence[Row], console: Console) -> None:
-    for one in unreadable:
-        console.print(f"left out: {one.name}: {one.reason}", markup=False, style="yellow")
-    if unreadable:
-        console.print(f"{len(unreadable)} of {len(rows)} videos could not be read")
