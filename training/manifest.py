@@ -124,11 +124,10 @@ def _listed_rows(root: Path, *, lists: Path) -> tuple[list[Row], tuple[str, ...]
     there, missing = locate(published.videos, root=root)
     absent = tuple(sorted(video.file for video in missing))
     if absent and (published.complete or not there):
-        named = ", ".join(absent[:_NAMED_ABSENT]) + (", ..." if len(absent) > _NAMED_ABSENT else "")
         raise DatasetError(
             f"{root} lacks {len(absent)} of the {len(published.videos)} videos that the "
-            f"{published.kind} lists name: {named}; for a part of the data set, take the lines of "
-            "all others out of a copy of the lists"
+            f"{published.kind} lists name: {_first(absent)}; for a part of the data set, take the "
+            "lines of all others out of a copy of the lists"
         )
     rows = [
         Row(
@@ -151,6 +150,7 @@ def _rows_of_table(table: Path) -> list[Row]:
                 f"{table} lacks the column {' and '.join(missing)}; it has {', '.join(found)}"
             )
         rows = [_row_of_line(line, table=table, number=reader.line_num) for line in reader]
+    _check_there(rows, table=table)
     names = [row.name for row in rows]
     if len(set(names)) < len(names):
         twice = next(name for name in sorted(names) if names.count(name) > 1)
@@ -158,13 +158,19 @@ def _rows_of_table(table: Path) -> list[Row]:
     return rows
 
 
+def _check_there(rows: Sequence[Row], *, table: Path) -> None:
+    if missing := [row.name for row in rows if not row.path.is_file()]:
+        raise DatasetError(
+            f"{table} names {len(missing)} videos of {len(rows)} that are not there: "
+            f"{_first(missing)}"
+        )
+
+
 def _row_of_line(line: Mapping[str, str | None], *, table: Path, number: int) -> Row:
     columns = {name: (value or "").strip() for name, value in line.items() if name is not None}
     if not columns["path"] or not columns["label"]:
         raise DatasetError(f"{table}, line {number}: path and label must not be empty")
     path = table.parent / columns["path"]
-    if not path.is_file():
-        raise DatasetError(f"{table}, line {number} names {columns['path']}, which is not there")
     return Row(path=path, name=columns["path"], label=columns["label"], columns=columns)
 
 
@@ -181,6 +187,10 @@ def _rows_of_folders(root: Path) -> list[Row]:
         for path in folder.rglob("*")
         if path.is_file() and not hidden(path.relative_to(root))
     ]
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED_ABSENT]) + (", ..." if len(names) > _NAMED_ABSENT else "")
 
 
 def _check_filter(one: Filter, rows: Sequence[Row]) -> None:

@@ -138,16 +138,13 @@ def _hmdb51(files: Sequence[Path]) -> Iterator[ListedVideo]:
 
 def _kinetics(files: Sequence[Path]) -> Iterator[ListedVideo]:
     for file in files:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
+        with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
             reader = csv.DictReader(lines)
             found = reader.fieldnames or ()
             if missing := [name for name in _KINETICS_COLUMNS if name not in found]:
-                hint = (
-                    "; lists of test videos are published without" if missing == ["label"] else ""
-                )
                 raise DatasetError(
-                    f"{file} lacks the column {' and '.join(missing)}; "
-                    f"it has {', '.join(found)}{hint}"
+                    f"{file} lacks the column {' and '.join(missing)}; it has {', '.join(found)} "
+                    "(some lists of test videos are published without labels)"
                 )
             for line in reader:
                 yield _kinetics_video(line, place=f"{file}, line {reader.line_num}")

@@ -88,7 +88,10 @@ def test_filters_that_leave_nothing_are_an_error(table: Path) -> None:
         ("file,label\na/1.mp4,run\n", "lacks the column path; it has file, label"),
         ("", "lacks the column path and label"),
         ("path,label\n", "names no video"),
-        ("path,label\na/9.mp4,run\n", r"line 2 names a/9\.mp4, which is not there"),
+        (
+            "path,label\na/1.mp4,run\na/9.mp4,run\nb/9.mp4,run\n",
+            r"names 2 videos of 3 that are not there: a/9\.mp4, b/9\.mp4",
+        ),
         ("path,label\na/1.mp4\n", "line 2: path and label must not be empty"),
         ("path,label\na/1.mp4,run\na/1.mp4,jump\n", r"names a/1\.mp4 more than once"),
     ],
