@@ -14,7 +14,7 @@ from rich.progress import track
 from motionfit.inference.bundle import sha256_of
 from motionfit.inference.errors import DatasetError, VideoError
 from motionfit.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
-from motionfit.training.manifest import Filter, Row, data_hash, matching, read_manifest
+from motionfit.training.manifest import Filter, Row, data_hash, matching, read_dataset
 from motionfit.training.provenance import git_revision, versions
 from motionfit.training.read_ahead import read_ahead
 from motionfit.training.report import Data, Model, Report, report_of
@@ -48,7 +48,8 @@ def evaluate(options: EvaluateOptions, *, console: Console) -> Report:
     """Evaluate a student. Raises CheckpointError or DatasetError."""
     revision = git_revision()  # before the minutes in which the source may change
     checkpoint = load_checkpoint(options.run)
-    rows = matching(read_manifest(options.labelled), options.where)
+    dataset = read_dataset(options.labelled, lists=options.lists)
+    rows = matching(dataset.rows, options.where)
     check_labels(rows, labels=checkpoint.labels)
     data = Data(
         name=options.labelled.resolve().name,
@@ -75,7 +76,7 @@ def evaluate(options: EvaluateOptions, *, console: Console) -> Report:
         data=data,
         looks=looks,
         seed=options.seed,
-        warnings=_warnings(checkpoint.training, data),
+        warnings=_warnings(checkpoint.training, data=data, absent=len(dataset.absent)),
         origin={
             "command": options.command,
             "git_revision": revision,
@@ -124,14 +125,15 @@ def _model(run: Path, checkpoint: Checkpoint) -> Model:
     )
 
 
-def _warnings(training: dict[str, Any], data: Data) -> list[str]:
+def _warnings(training: dict[str, Any], *, data: Data, absent: int) -> list[str]:
     trained = training.get("data", {})
     checks = {
         "the model was trained on these very videos": trained.get("training_sha256"),
         "temperature and threshold were fitted on these very videos, so the calibration error is "
         "better than on others": trained.get("held_out_sha256"),
     }
-    return [warning for warning, sha256 in checks.items() if sha256 == data.sha256]
+    found = [warning for warning, sha256 in checks.items() if sha256 == data.sha256]
+    return [*found, *([f"{absent} videos of the lists are not in the folder"] if absent else [])]
 
 
 def _name_of(device: torch.device) -> str:

@@ -75,7 +75,7 @@ def evaluate_command(
     """
     if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise typer.BadParameter(f"{output} exists and is not an empty folder", param_hint="-o")
-    require_extra("train", "matplotlib", "safetensors", "sklearn", "torch", "torchvision")
+    require_extra("train", "matplotlib", "safetensors", "torch", "torchvision")
     from motionfit.training.evaluate import EvaluateOptions, evaluate
     from motionfit.training.manifest import parse_filter
     from motionfit.training.provenance import command_line

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -36,21 +36,21 @@ def read_ahead(
             pending.extend((row, pool.submit(read, row.path, a)) for row, a in islice(todo, room))
             if not pending:
                 return
-            names = [row.name for row, _ in pending]
-            row, future = pending.popleft()
-            outcome: T | VideoError = _result(future, reading=names)
+            row, future = pending[0]
+            outcome: T | VideoError = _result(future)
+            pending.popleft()
             yield row, outcome
+    except BrokenProcessPool as error:
+        raise DatasetError(
+            "a process that was reading videos died: memory ran out, or FFmpeg crashed on one of "
+            + ", ".join(row.name for row, _ in pending)
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _result(future: Future[T], *, reading: Sequence[str]) -> T | VideoError:
+def _result(future: Future[T]) -> T | VideoError:
     try:
         return future.result()
     except VideoError as error:
         return error
-    except BrokenProcessPool as error:
-        raise DatasetError(
-            "a process that was reading videos died: memory ran out, or FFmpeg crashed on one of "
-            + ", ".join(reading)
-        ) from error

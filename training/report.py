@@ -1,5 +1,6 @@
 """The report of an evaluation: which model, which videos, how looked at, what came out."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -7,7 +8,6 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, Field
-from sklearn.metrics import confusion_matrix  # type: ignore[import-untyped]
 
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import VideoError
@@ -163,7 +163,7 @@ def _scored(one: Seen, *, threshold: float) -> Scored:
 
 
 def _confusion(outcomes: Sequence[Outcome]) -> Confusion:
-    true, best = [o.label for o in outcomes], [o.best for o in outcomes]
-    labels = sorted(set(true) | set(best))
-    counts = confusion_matrix(true, best, labels=labels)
-    return Confusion(labels=tuple(labels), counts=tuple(tuple(map(int, row)) for row in counts))
+    pairs = Counter((outcome.label, outcome.best) for outcome in outcomes)
+    labels = tuple(sorted({label for pair in pairs for label in pair}))
+    counts = tuple(tuple(pairs[true, best] for best in labels) for true in labels)
+    return Confusion(labels=labels, counts=counts)
