@@ -1,5 +1,6 @@
 """``motionfit-bench``: speed and accuracy, measured so that they can be believed and repeated."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -13,12 +14,13 @@ from rich.table import Table
 
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.console import run, stderr
+from motionfit.inference.errors import require_extra
 from motionfit.inference.runner import Backend
 
 EMBEDDED = "embedded"
 
 app = typer.Typer(
-    help="Measure a bundle: how fast, how right, and what changed since.",
+    help="Measure a bundle or the training: how fast, how right, and what changed since.",
     epilog="--debug shows the traceback of a failure. Exit codes: 0 done, 1 failure, 2 wrong use.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -54,6 +56,10 @@ Output = Annotated[
         callback=_output,
         help="Write the result here.",
     ),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COLUMN=VALUE[,VALUE]", help="Only these videos; may be repeated."),
 ]
 NumClips = Annotated[
     int | None,
@@ -130,10 +136,7 @@ def accuracy(
         ),
     ],
     output: Output = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN=VALUE[,VALUE]", help="Only these videos; may be repeated."),
-    ] = None,
+    where: Where = None,
     unknown: Annotated[
         list[Path] | None,
         typer.Option(
@@ -179,6 +182,80 @@ def accuracy(
             after_video=advance,
         )
     _show([tables.accuracy_table(result)], tables.accuracy_notes(result))
+    if output:
+        write_result(result, output)
+
+
+@app.command()
+def training(
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATASET", exists=True, help="A folder per class, or a CSV (path, label, ...)."
+        ),
+    ],
+    output: Output = None,
+    where: Where = None,
+    width: Annotated[float, typer.Option(min=0.05, max=2, help="Of the network.")] = 0.25,
+    frames: Annotated[int, typer.Option(min=1, max=256, help="Frames of a clip.")] = 8,
+    frame_rate: Annotated[
+        float, typer.Option(min=0.01, max=240, help="Frames taken per second of video time.")
+    ] = 10.0,
+    short_side: Annotated[
+        int, typer.Option(min=8, max=2048, help="Short side that frames are scaled to.")
+    ] = 72,
+    crop: Annotated[int, typer.Option(min=8, max=2048, help="Side of the square seen.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=2, help="Clips of a step.")] = 16,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, max=64, help="Processes that make clips.", show_default="one per core"),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each loop; 11 allow medians.")] = 24,
+    warmup: Annotated[int, typer.Option(min=0, help="Rounds that are run first, untimed.")] = 2,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of a turn.")] = 4,
+    seed: Seed = 0,
+) -> None:
+    """Training clips per second, beside torchvision's reference recipe on the same videos.
+
+    One step of each loop is first proven to give the same loss and gradient; then they take turns.
+    Reading videos with torchvision takes TorchCodec and FFmpeg's shared libraries.
+    """
+    require_extra("train", "accelerate", "torch", "torchvision")
+    from motionfit.training.manifest import data_hash, matching, parse_filter, read_manifest
+
+    rows = matching(read_manifest(dataset), [parse_filter(text) for text in where or ()])
+    from motionfit.benchmarks.result import shown_command, write_result
+    from motionfit.benchmarks.session import Session
+    from motionfit.benchmarks.training_speed import Plan, contest, training_result
+    from motionfit.benchmarks.training_table import training_notes, training_table
+    from motionfit.inference.clip import ClipSpec
+
+    plan = Plan(
+        spec=ClipSpec(num_frames=frames, frame_rate=frame_rate, short_side=short_side, crop=crop),
+        width=width,
+        batch_size=batch_size,
+        workers=len(os.sched_getaffinity(0)) if workers is None else workers,
+        steps=steps,
+        rounds=rounds,
+        warmup_rounds=warmup,
+        seed=seed,
+    )
+    with contest(rows, plan, console=stderr) as ready:
+        session = Session.start(command=shown_command(sys.argv[1:]), seed=seed)
+        with _progress("rounds", total=rounds + warmup) as advance:
+            result = training_result(
+                ready,
+                plan,
+                data={
+                    "dataset": dataset.name,
+                    "where": " ".join(where or ()),
+                    "videos": len(rows),
+                    "videos_sha256": data_hash(rows),
+                },
+                session=session,
+                after_round=advance,
+            )
+    _show([training_table(result)], training_notes(result))
     if output:
         write_result(result, output)
 

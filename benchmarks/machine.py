@@ -18,6 +18,7 @@ LIBRARIES = (
     "openvino",
     "tensorrt",
     "torch",
+    "torchcodec",
     "torchvision",
 )
 NVIDIA_SMI = (

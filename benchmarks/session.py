@@ -7,7 +7,7 @@ from typing import Self
 
 from motionfit.benchmarks import machine, noise
 from motionfit.benchmarks.machine import Machine
-from motionfit.benchmarks.result import Excluded, Model, Ratio, Result, TimedCase, Video
+from motionfit.benchmarks.result import Excluded, Model, Rate, Ratio, Result, TimedCase, Video
 from motionfit.inference.bundle import Bundle
 from motionfit.training.scores import Accuracy
 
@@ -44,6 +44,7 @@ class Session:
         ratios: Sequence[Ratio] = (),
         excluded: Sequence[Excluded] = (),
         accuracy: Accuracy | None = None,
+        rates: Sequence[Rate] = (),
     ) -> Result:
         """The result, with the noise check's second half."""
         return Result(
@@ -61,4 +62,5 @@ class Session:
             ratios=tuple(ratios),
             excluded=tuple(excluded),
             accuracy=accuracy,
+            rates=tuple(rates),
         )
