@@ -7,13 +7,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
 
 from motionfit.inference.bundle import sha256_of
 from motionfit.inference.errors import DatasetError, VideoError
-from motionfit.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
+from motionfit.training.checkpoint import CHECKPOINT, Checkpoint, CheckpointError, load_checkpoint
 from motionfit.training.manifest import Filter, Row, data_hash, matching, read_dataset
 from motionfit.training.provenance import git_revision, versions
 from motionfit.training.read_ahead import read_ahead
@@ -69,6 +70,8 @@ def evaluate(options: EvaluateOptions, *, console: Console) -> Report:
         looks=looks,
         console=console,
     )
+    if not all(np.isfinite(one.scores).all() for one in seen):
+        raise CheckpointError(f"{options.run} answers with no finite numbers: its training failed")
     return report_of(
         seen,
         unreadable,

@@ -79,7 +79,8 @@ def evaluate_command(
     from motionfit.training.evaluate import EvaluateOptions, evaluate
     from motionfit.training.manifest import parse_filter
     from motionfit.training.provenance import command_line
-    from motionfit.training.report_files import notes, table, write_report
+    from motionfit.training.report_files import write_report
+    from motionfit.training.report_text import notes, table
     from motionfit.training.retime import nominal_rate
 
     options = EvaluateOptions(

@@ -1,151 +1,36 @@
-"""A report for people: on a terminal, and as a folder of report.json, report.md, confusion.png."""
+"""A report as a folder: report.json, report.md, confusion.png."""
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
-from rich.table import Table
 
-from motionfit.training.cadence import Cadence, verdict
 from motionfit.training.confusion import draw_confusion
 from motionfit.training.json_record import laid_out
-from motionfit.training.report import Confusion, Report
-from motionfit.training.tables import (
-    COLUMNS,
-    Line,
-    class_lines,
-    frame_rate_lines,
-    overall_lines,
-    share,
-    table_of,
-)
+from motionfit.training.report import Report
+from motionfit.training.report_text import looks_of, markdown
 
 JSON, TEXT, PICTURE = "report.json", "report.md", "confusion.png"
-# More classes than a terminal shows lines: the worst ones say most.
-MOST_CLASSES = 25
-MOST_MISTAKES = 8
 
 
 def write_report(report: Report, folder: Path) -> None:
     """Make ``folder``, new or empty, hold the report: complete or not at all."""
+    folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(f".{folder.name}.{uuid4().hex}")
     unfinished.mkdir()
     try:
         text = laid_out(report.model_dump(mode="json"))
         (unfinished / JSON).write_text(text + "\n", encoding="utf-8")
-        (unfinished / TEXT).write_text(markdown(report), encoding="utf-8")
+        (unfinished / TEXT).write_text(markdown(report, picture=PICTURE), encoding="utf-8")
         draw_confusion(
             np.array(report.confusion.counts),
             unfinished / PICTURE,
             labels=report.confusion.labels,
             title=f"{report.model.name} on {report.data.name}: "
-            f"top-1 {report.accuracy.top1.value:.1%}, {_looks(report)}",
+            f"top-1 {report.accuracy.top1.value:.1%}, {looks_of(report)}",
         )
         unfinished.replace(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def table(report: Report) -> Table:
-    """The figures for a terminal."""
-    classes = class_lines(report.accuracy)
-    if len(classes) > MOST_CLASSES:
-        worst = sorted(report.accuracy.per_class, key=lambda one: one.top1)[:MOST_CLASSES]
-        named = {one.label for one in worst}
-        classes = [line for line in classes if line[0] in named]
-    return table_of([*_sections(report), classes])
-
-
-def notes(report: Report) -> list[str]:
-    """What a person must know besides the figures, a sentence each."""
-    accuracy = report.accuracy
-    found = [
-        f"{accuracy.videos} videos, {_looks(report)}; intervals: {accuracy.clusters} clusters "
-        f"(one per {accuracy.resampled_by}) resampled",
-        f"score temperature {report.model.clip['temperature']}, not fitted here: "
-        f"{report.model.calibrated_on}",
-    ]
-    if report.cadence is not None:
-        found.append(verdict(report.cadence))
-    if len(accuracy.per_class) > MOST_CLASSES:
-        found.append(f"shown are the {MOST_CLASSES} worst of {len(accuracy.per_class)} classes")
-    found += [f"warning: {warning}" for warning in report.warnings]
-    found += [f"left out: {one.video}: {one.reason}" for one in accuracy.unreadable]
-    return found
-
-
-def markdown(report: Report) -> str:
-    """The report as a text."""
-    model, data, clip = report.model, report.data, report.model.clip
-    chosen = f" ({'; '.join(data.where)})" if data.where else ""
-    parts = [
-        f"# {model.name} on {data.name}{chosen}",
-        "\n".join(f"- {_capital(note)}" for note in notes(report)),
-        "\n\n".join(_markdown_table(lines) for lines in _sections(report) if lines),
-        f"![Confusion matrix: true classes down, answers across]({PICTURE})",
-        "Most frequent mistakes: " + "; ".join(_mistakes(report.confusion)) + ".",
-        _markdown_table(class_lines(report.accuracy)),
-        f"Model {model.sha256[:12]}, clips of {clip['num_frames']} frames at "
-        f"{clip['frame_rate']:g} a second, {clip['crop']} x {clip['crop']} of short side "
-        f"{clip['short_side']}; videos {data.sha256[:12]}; "
-        f"{report.created_utc:%Y-%m-%d}, on {report.device}:",
-        f"    {report.command}",
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _sections(report: Report) -> list[list[Line]]:
-    n = str(report.accuracy.videos)
-    overall = overall_lines(report.accuracy)
-    overall.insert(2, ("top-1 of single views", n, *share(report.view_top1)))
-    by_clips: list[Line] = [
-        (f"top-1 with {one.clips} clip{'s' * (one.clips > 1)}", n, *share(one.top1))
-        for one in report.per_clip_count
-    ]
-    cadence = _cadence_lines(report.cadence) if report.cadence else []
-    return [overall, by_clips, frame_rate_lines(report.accuracy), cadence]
-
-
-def _cadence_lines(cadence: Cadence) -> list[Line]:
-    lines: list[Line] = []
-    for one in cadence.changes:
-        n, change = str(one.videos), one.difference
-        name = f"{one.from_rate:g} fps" if one.from_rate else "unknown rate"
-        title = f"top-1 from {name} re-timed to {one.to_rate:g}"
-        interval = f"{change.low:+.1%} - {change.high:+.1%}"
-        lines.append((title, n, *share(one.retimed_top1)))
-        lines.append(("  change by re-timing", n, f"{change.value:+.1%}", interval))
-    return lines
-
-
-def _mistakes(confusion: Confusion) -> list[str]:
-    counts = np.array(confusion.counts)
-    np.fill_diagonal(counts, 0)
-    most = np.argsort(-counts, axis=None, kind="stable")[:MOST_MISTAKES]
-    places = [divmod(int(place), len(counts)) for place in most]
-    return [
-        f"{confusion.labels[true]} taken for {confusion.labels[best]} ({counts[true, best]})"
-        for true, best in places
-        if counts[true, best]
-    ] or ["none"]
-
-
-def _looks(report: Report) -> str:
-    clips, crops = report.settings.clips, report.settings.crops
-    return f"{clips} clip{'s' * (clips > 1)} x {crops} crop{'s' * (crops > 1)}"
-
-
-def _markdown_table(lines: Sequence[Line]) -> str:
-    rows = [COLUMNS, ("---", "--:", "--:", "--:"), *lines]
-    return "\n".join("| " + " | ".join(_cell(c) for c in row) + " |" for row in rows)
-
-
-def _cell(text: str) -> str:
-    return text.strip().replace("|", "\\|")
-
-
-def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:] + "."

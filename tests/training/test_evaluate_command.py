@@ -25,7 +25,7 @@ from motionfit.training.evaluation import logits_of
 from motionfit.training.manifest import data_hash, matching, parse_filter, read_manifest
 from motionfit.training.model import R2Plus1D
 from motionfit.training.report import Report
-from motionfit.training.report_files import notes
+from motionfit.training.report_text import notes
 from motionfit.training.retime import nominal_rate
 
 COMMAND = [sys.executable, "-c", "from motionfit.training.cli import main; main()", "evaluate"]
