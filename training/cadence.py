@@ -106,7 +106,7 @@ def verdict(cadence: Cadence) -> str:
     if cadence.reads_cadence:
         return (
             f"the network reads the cadence: top-1 changes by {interval} on videos re-timed to "
-            "another frame rate; train with a larger --rate-jitter, or with each class at several rates"
+            "another frame rate; train with a larger --rate-jitter or with classes at mixed rates"
         )
     return f"no sign that the network reads the cadence: re-timed, top-1 changes by {interval}"
 
