@@ -1,8 +1,8 @@
 """The views of a video that an evaluation looks at: K clips spread over it, 1 or 3 crops of each.
 
-With one crop they are exactly the clips that ``inference.video.read_clips`` gives of a video that is
-not damaged: the same times choose the frames, and the crop is the same central square. Three crops
-lie at both ends and in the middle of the long side.
+With one crop they are exactly the clips that ``inference.video.read_clips`` gives of an undamaged
+video: the same times choose the frames, and the crop is the same central square. Three crops lie at
+both ends and in the middle of the long side.
 """
 
 from collections.abc import Sequence
