@@ -10,7 +10,9 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import parent_process
 from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.resource_tracker import ensure_running
 
 _SHARED_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 _LOOK_SECONDS = 1.0
@@ -21,12 +23,15 @@ class WorkerProcess(SpawnProcess):
 
     def start(self) -> None:
         """Start the process. Signals that arrive meanwhile are held back, not lost."""
+        ensure_running()  # of the resource tracker, whose start lets the signals through
         with _held_back():
             super().start()
 
     def run(self) -> None:
         """What the process does; started by ``start``."""
-        threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+        parent = parent_process()
+        assert parent is not None
+        threading.Thread(target=_end_with, args=(parent.pid,), daemon=True).start()
         super().run()
 
 
@@ -46,7 +51,7 @@ def _held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _end_with_parent(parent: int) -> None:
+def _end_with(parent: int | None) -> None:
     while True:
         received = signal.sigtimedwait({signal.SIGTERM}, _LOOK_SECONDS)
         if os.getppid() != parent or (received and received.si_pid == parent):
