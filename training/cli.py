@@ -12,6 +12,7 @@ from rich.console import Console
 from motionfit.inference.console import run, stderr
 from motionfit.inference.errors import require_extra
 from motionfit.training.config import Config, read_config
+from motionfit.training.doctor_command import doctor_command
 from motionfit.training.evaluate_command import evaluate_command
 from motionfit.training.options import with_config_options
 
@@ -104,6 +105,7 @@ def _resumed(
 
 
 app.command("evaluate")(evaluate_command)
+app.command("doctor")(doctor_command)
 
 
 @app.command("describe")
