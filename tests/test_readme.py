@@ -136,7 +136,8 @@ def transcript(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
         reader = subprocess.Popen(
             ["bash", "-c", script],
             cwd=folder,
-            env=os.environ | {"MAKEFLAGS": f"PORT={ports[PORTS[0]]}", "COLUMNS": "160", "TERM": "dumb"},
+            env=os.environ
+            | {"MAKEFLAGS": f"PORT={ports[PORTS[0]]}", "COLUMNS": "160", "TERM": "dumb"},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -1,11 +1,11 @@
 """One evaluation, from a checkpoint and labelled videos to a report."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from motionfit.training.provenance import git_revision, versions
 from motionfit.training.read_ahead import read_ahead
 from motionfit.training.report import Data, Model, Report, report_of
 from motionfit.training.retime import other_rate, rates_by_frequency, stored_rate
+from motionfit.training.used_videos import HELD_OUT, TRAINING, held_out_of, read_used
 from motionfit.training.watching import Looks, check_labels, see
 
 NOT_RECORDED = "the checkpoint does not say where from"
@@ -34,6 +35,8 @@ class EvaluateOptions:
     labelled: Path
     lists: Path | None
     where: tuple[Filter, ...]
+    held_out: bool
+    """Only the videos that the run held out"""
     clips: int | None
     """Clips of a video; None for the checkpoint's own number"""
     crops: int
@@ -51,10 +54,12 @@ def evaluate(options: EvaluateOptions, *, console: Console) -> Report:
     checkpoint = load_checkpoint(options.run)
     dataset = read_dataset(options.labelled, lists=options.lists)
     rows = matching(dataset.rows, options.where)
+    if options.held_out:
+        rows = held_out_of(options.run, rows)
     check_labels(rows, labels=checkpoint.labels)
     data = Data(
         name=options.labelled.resolve().name,
-        where=tuple(map(str, options.where)),
+        where=(*map(str, options.where), *(["held out by the run"] if options.held_out else [])),
         videos=len(rows),
         sha256=data_hash(rows),
     )
@@ -79,7 +84,7 @@ def evaluate(options: EvaluateOptions, *, console: Console) -> Report:
         data=data,
         looks=looks,
         seed=options.seed,
-        warnings=_warnings(checkpoint.training, data=data, absent=len(dataset.absent)),
+        warnings=_warnings(options.run, rows, absent=len(dataset.absent)),
         origin={
             "command": options.command,
             "git_revision": revision,
@@ -128,14 +133,20 @@ def _model(run: Path, checkpoint: Checkpoint) -> Model:
     )
 
 
-def _warnings(training: dict[str, Any], *, data: Data, absent: int) -> list[str]:
-    trained = training.get("data", {})
-    checks = {
-        "the model was trained on these very videos": trained.get("training_sha256"),
-        "temperature and threshold were fitted on these very videos, so the calibration error is "
-        "better than on others": trained.get("held_out_sha256"),
-    }
-    found = [warning for warning, sha256 in checks.items() if sha256 == data.sha256]
+def _warnings(run: Path, rows: Sequence[Row], *, absent: int) -> list[str]:
+    used = read_used(run)
+    uses = Counter(used.get(row.name) for row in rows)
+    found = []
+    if trained := uses[TRAINING]:
+        found.append(
+            f"the model was trained on {trained} of these {len(rows)} videos, so its accuracy on "
+            "new ones is lower; --held-out leaves them away"
+        )
+    if fitted := uses[HELD_OUT]:
+        found.append(
+            f"temperature and threshold were fitted on {fitted} of these {len(rows)} videos, so "
+            "the calibration error is better than on others"
+        )
     return [*found, *([f"{absent} videos of the lists are not in the folder"] if absent else [])]
 
 

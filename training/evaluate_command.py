@@ -37,6 +37,10 @@ def evaluate_command(
         list[str] | None,
         typer.Option(help="Use only these videos, as column=value[,value]. Repeatable: all hold."),
     ] = None,
+    held_out: Annotated[
+        bool,
+        typer.Option("--held-out", help="Use only the videos that the run held out of training."),
+    ] = False,
     clips: Annotated[
         int | None,
         typer.Option(
@@ -88,6 +92,7 @@ def evaluate_command(
         labelled=labelled,
         lists=lists,
         where=tuple(parse_filter(text) for text in where or ()),
+        held_out=held_out,
         clips=clips,
         crops=crops,
         retime=None if retime is None else nominal_rate(retime),

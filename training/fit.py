@@ -3,6 +3,7 @@
 A run folder holds
 
     config.toml              the resolved configuration, which --resume reads
+    videos.csv               which videos are trained on and which are held out
     log.jsonl, tensorboard/  the figures of every epoch
     clips.safetensors        real clips, on which an export is verified
     state.safetensors        what --resume goes on from; gone when the run is finished
@@ -57,6 +58,7 @@ from motionfit.training.record import (
 from motionfit.training.splits import held_out_share
 from motionfit.training.start import Start, load_start
 from motionfit.training.state import STATE
+from motionfit.training.used_videos import write_used
 
 CONFIG = "config.toml"
 SAVED_CLIPS = 32
@@ -102,6 +104,7 @@ def fit(options: FitOptions, *, console: Console) -> None:
     if process.is_main_process:
         options.output.mkdir(parents=True, exist_ok=True)
         (options.output / CONFIG).write_text(config.to_toml(), encoding="utf-8")
+        write_used(options.output, training=plan.training, held_out=plan.held_out)
     with open_cache(
         plan.training, short_side=plan.spec.short_side, config=config.input, console=console
     ) as cache:

@@ -19,7 +19,13 @@ from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import DatasetError
 from motionfit.inference.video import read_clips
 from motionfit.training.calibration import scores_of
-from motionfit.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint, save_checkpoint
+from motionfit.training.checkpoint import (
+    CHECKPOINT,
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+    save_checkpoint,
+)
 from motionfit.training.evaluate import EvaluateOptions, doublings, evaluate
 from motionfit.training.evaluation import logits_of
 from motionfit.training.manifest import data_hash, matching, parse_filter, read_manifest
@@ -27,6 +33,7 @@ from motionfit.training.model import R2Plus1D
 from motionfit.training.report import Report
 from motionfit.training.report_text import notes
 from motionfit.training.retime import nominal_rate
+from motionfit.training.used_videos import write_used
 
 COMMAND = [sys.executable, "-c", "from motionfit.training.cli import main; main()", "evaluate"]
 
@@ -52,15 +59,19 @@ def write_run(folder: Path, *, spec: ClipSpec, labels: tuple[str, ...], **traini
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, spec: ClipSpec, dataset: Path) -> Path:
-    """A run that says that it held the videos of the group g2 out to calibrate."""
-    held_out = matching(read_manifest(dataset), [parse_filter("group=g2")])
-    return write_run(
+    """A run that says that it trained on group g1 and held g2 out to calibrate."""
+    rows = {
+        group: matching(read_manifest(dataset), [parse_filter(f"group={group}")])
+        for group in ("g1", "g2")
+    }
+    folder = write_run(
         tmp_path_factory.mktemp("runs") / "tiny",
         spec=replace(spec, temperature=1.7, abstain_threshold=0.4),
         labels=("blue", "red"),
         measured={"source": "this run's held-out videos", "figures": {}},
-        data={"held_out_sha256": data_hash(held_out)},
     )
+    write_used(folder, training=rows["g1"], held_out=rows["g2"])
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +162,7 @@ def report_on(labelled: Path, run: Path, *, where: str | None = None, **changes:
         labelled=labelled,
         lists=None,
         where=(parse_filter(where),) if where else (),
+        held_out=False,
         clips=None,
         crops=1,
         retime=None,
@@ -173,10 +185,25 @@ def test_crops_another_rate_and_a_checkpoint_file_can_be_asked_for(
     assert "4 videos, 2 clips x 3 crops; intervals: 2 clusters" in notes(report)[0]
 
 
-def test_the_very_videos_of_the_calibration_are_pointed_out(run: Path, dataset: Path) -> None:
-    (warning,) = report_on(dataset, run, where="group=g2", clips=1).warnings
-    assert warning.startswith("temperature and threshold were fitted on these very videos")
+def test_videos_that_the_run_used_are_pointed_out(run: Path, dataset: Path) -> None:
+    trained, fitted = report_on(dataset, run, clips=1).warnings
+    assert trained.startswith("the model was trained on 4 of these 12 videos")
+    assert fitted.startswith("temperature and threshold were fitted on 4 of these 12 videos")
     assert report_on(dataset, run, where="group=g0", clips=1).warnings == ()
+
+
+def test_only_what_the_run_held_out_can_be_asked_for(
+    run: Path, dataset: Path, tmp_path: Path
+) -> None:
+    report = report_on(dataset, run, clips=1, held_out=True)
+    assert {outcome.video for outcome in report.accuracy.outcomes} == {
+        row.name for row in read_manifest(dataset) if row.columns["group"] == "g2"
+    }
+    assert report.data.where == ("held out by the run",)
+    with pytest.raises(CheckpointError, match="held none of these 4 videos out"):
+        report_on(dataset, run, where="group=g0", held_out=True)
+    with pytest.raises(CheckpointError, match=r"has no videos\.csv .* give its run folder"):
+        report_on(dataset, run / CHECKPOINT, held_out=True)
 
 
 def test_an_unreadable_video_is_named_and_left_out(

@@ -21,7 +21,9 @@ from motionfit.inference.video import read_clips
 from motionfit.training.checkpoint import CHECKPOINT, CLIPS, CheckpointError, load_checkpoint
 from motionfit.training.config import Config
 from motionfit.training.fit import CONFIG, FitOptions, fit
+from motionfit.training.manifest import read_manifest
 from motionfit.training.state import STATE, load_state
+from motionfit.training.used_videos import read_used
 
 COMMAND = [sys.executable, "-c", "from motionfit.training.cli import main; main()"]
 # fmt: off
@@ -113,6 +115,14 @@ def test_the_record_names_data_recipe_and_versions_but_no_folder_of_the_machine(
     assert record["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert f"--labelled {dataset.name} -o first --hold-out group=g2" in record["command"]
     assert str(dataset.parent) not in json.dumps(record)
+
+
+def test_the_run_says_which_videos_it_trained_on(finished: Path, dataset: Path) -> None:
+    used = read_used(finished)
+    groups = {row.name: row.columns["group"] for row in read_manifest(dataset)}
+    assert used == {
+        name: "held_out" if group == "g2" else "training" for name, group in groups.items()
+    }
 
 
 def test_the_saved_clips_are_held_out_ones_as_the_product_reads_them(

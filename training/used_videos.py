@@ -1,0 +1,47 @@
+"""videos.csv of a run folder: which video was used for what.
+
+An evaluation reads it, so that nobody takes the accuracy on training videos for that on new ones.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from motionfit.training.checkpoint import CheckpointError
+from motionfit.training.manifest import Row
+
+FILE = "videos.csv"
+TRAINING, HELD_OUT = "training", "held_out"
+
+
+def write_used(run: Path, *, training: Sequence[Row], held_out: Sequence[Row]) -> None:
+    """Write the list of a run's videos, replacing an older one only when it is complete."""
+    unfinished = run / f".{FILE}.part"
+    with unfinished.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "used"])
+        writer.writerows((row.name, row.label, TRAINING) for row in training)
+        writer.writerows((row.name, row.label, HELD_OUT) for row in held_out)
+    unfinished.replace(run / FILE)
+
+
+def read_used(run: Path) -> Mapping[str, str]:
+    """Each video's name and what the run used it for; empty when ``run`` is a checkpoint alone."""
+    try:
+        with (run / FILE).open(encoding="utf-8", newline="") as file:
+            return {line["path"]: line["used"] for line in csv.DictReader(file)}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def held_out_of(run: Path, rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The ``rows`` that the run held out. Raises CheckpointError when it held none of them out."""
+    used = read_used(run)
+    kept = tuple(row for row in rows if used.get(row.name) == HELD_OUT)
+    if not kept:
+        raise CheckpointError(
+            f"{run} held none of these {len(rows)} videos out"
+            if used
+            else f"{run} has no {FILE} that tells which videos it held out: give its run folder"
+        )
+    return kept
