@@ -7,7 +7,7 @@ from motionfit.training.augment import flow_augmentation as of_flow
 from motionfit.training.augment import picture_augmentation as of_pictures
 from motionfit.training.config import Augment
 
-PLAIN = Augment(crop_area=1.0, flip=False, brightness=0, contrast=0, saturation=0)
+PLAIN = Augment(crop_area=1.0, flip=False, brightness=0, contrast=0, saturation=0, grayscale=0)
 SEEDS = range(20)
 
 
@@ -124,7 +124,7 @@ def test_cropped_flow_is_as_long_as_the_picture_is_enlarged() -> None:
 
 
 def test_equal_seeds_crop_and_mirror_flow_and_pictures_alike() -> None:
-    augment = Augment(brightness=0, contrast=0, saturation=0)
+    augment = PLAIN.model_copy(update={"crop_area": 0.4, "flip": True})
     spot = torch.zeros(2, 3, 36, 48, dtype=torch.uint8)
     spot[..., 15:18, 20:23] = 255
     places = set()

@@ -21,7 +21,7 @@ from motionfit.training.dataset import (
 )
 
 SPEC = ClipSpec(num_frames=8, frame_rate=10.0, short_side=20, crop=16)
-PLAIN = Augment(crop_area=1.0, flip=False, brightness=0, contrast=0, saturation=0)
+PLAIN = Augment(crop_area=1.0, flip=False, brightness=0, contrast=0, saturation=0, grayscale=0)
 
 MakeVideo = Callable[..., CachedVideo]
 
