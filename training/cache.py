@@ -4,10 +4,9 @@ The frames lie in memory, which is free again when the run ends, however it ends
 for later runs too. What finds no room there is decoded anew each time it is used.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from rich.console import Console
@@ -18,6 +17,7 @@ from motionfit.training.frame_store import (
     MemoryStore,
     Room,
     Store,
+    if_there_is_room,
     open_folder,
     open_room,
 )
@@ -49,9 +49,9 @@ def open_cache(
     allowed = int(config.cache_gb * 1e9)
     found = {row.name: video for row in rows if (video := store.find(row.path)) is not None}
     free = int(FREE_SHARE * store.free_bytes())
-    limit = min(allowed, sum(map(_size, found.values())) + free)
+    limit = min(allowed, sum(video.size_bytes for video in found.values()) + free)
     with open_room(limit) as room:
-        found = {name: _if_there_is_room(video, room) for name, video in found.items()}
+        found = {name: if_there_is_room(video, room) for name, video in found.items()}
         cache = _filled(rows, store, found=found, room=room, console=console)
         used = {video.stored.file for _, video in cache.videos if video.stored is not None}
         store.trim(used, limit_bytes=allowed)
@@ -63,10 +63,6 @@ def _store(config: Input, *, short_side: int) -> Store:
     if config.cache is None:
         return MemoryStore(short_side=short_side)
     return open_folder(config.cache, short_side=short_side)
-
-
-def _if_there_is_room(video: CachedVideo, room: Room) -> CachedVideo:
-    return video if room.take(_size(video)) is not None else replace(video, stored=None)
 
 
 def _filled(
@@ -93,7 +89,7 @@ def _filled(
 
 def _report(cache: Cache, *, found: int, limit: int, config: Input, console: Console) -> None:
     kept = [video for _, video in cache.videos if video.stored is not None]
-    gigabytes = sum(map(_size, kept)) / 1e9
+    gigabytes = sum(video.size_bytes for video in kept) / 1e9
     place = "memory" if config.cache is None else f"{config.cache}, {found} of them from before"
     _say(console, f"{len(kept)} videos take {gigabytes:.2f} GB of {place}")
     if left := len(cache.videos) - len(kept):
@@ -107,7 +103,3 @@ def _report(cache: Cache, *, found: int, limit: int, config: Input, console: Con
 
 def _say(console: Console, text: str, *, style: str | None = None) -> None:
     console.print(text, style=style, highlight=False, markup=False)
-
-
-def _size(video: CachedVideo) -> int:
-    return math.prod(video.shape)

@@ -4,6 +4,7 @@ Its frames are bytes at an offset of a file, mapped into memory. Those of a vide
 there are decoded anew each time they are asked for.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,11 @@ class CachedVideo:
     """None where the frames are decoded anew."""
     seekable: bool = False
     """Whether frames are known to be the same when only they are decoded: not in damaged files."""
+
+    @property
+    def size_bytes(self) -> int:
+        """What the frames take."""
+        return math.prod(self.shape)
 
     @property
     def frames(self) -> Pictures:

@@ -8,8 +8,8 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -82,7 +82,7 @@ class Store(Protocol):
     def free_bytes(self) -> int:
         """What the machine has left for frames."""
 
-    def trim(self, used: Collection[Path], *, limit_bytes: int) -> None:
+    def trim(self, used: Set[Path], *, limit_bytes: int) -> None:
         """Remove what nobody needs, so that the store keeps to its limit."""
 
 
@@ -118,7 +118,7 @@ class MemoryStore:
             available = min(available, limit - int((folder / "memory.current").read_text()))
         return max(0, available)
 
-    def trim(self, used: Collection[Path], *, limit_bytes: int) -> None:
+    def trim(self, used: Set[Path], *, limit_bytes: int) -> None:
         """Nothing: memory holds only what is in use."""
 
 
@@ -148,7 +148,7 @@ class FolderStore:
                     return None
         except (FileNotFoundError, ValueError, EOFError):
             return None
-        with contextlib.suppress(PermissionError):  # a folder that only its owner may write to
+        with contextlib.suppress(OSError):  # somebody else's folder, or just removed
             os.utime(entry)
         return CachedVideo(
             path=path,
@@ -159,7 +159,10 @@ class FolderStore:
         )
 
     def read(self, path: Path, *, room: Room) -> CachedVideo:
-        """As ``Store.read``."""
+        """As ``Store.read``. Runs that fill a folder at the same time share the work."""
+        found = self.find(path)
+        if found is not None:
+            return if_there_is_room(found, room)
         entry = self._entry(path)  # before decoding: a file may be replaced meanwhile
         video = read_frames(path, short_side=self.short_side)
         if room.take(video.frames.nbytes) is None:
@@ -174,20 +177,27 @@ class FolderStore:
         """What may be written to the disk."""
         return shutil.disk_usage(self.folder).free
 
-    def trim(self, used: Collection[Path], *, limit_bytes: int) -> None:
+    def trim(self, used: Set[Path], *, limit_bytes: int) -> None:
         """Remove what killed processes left half-written, and of the entries that are not in use
         those not used for longest, until the folder keeps to its limit.
         """
-        for part in self.folder.glob(f"*{_PART}"):
-            if part.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+        for part, status in self._files(_PART).items():
+            if status.st_mtime < time.time() - _ABANDONED_SECONDS:
                 part.unlink(missing_ok=True)
-        status = {entry: entry.stat() for entry in self.folder.glob(f"*{_ENTRY}")}
-        total = sum(one.st_size for one in status.values())
-        for entry in sorted(status.keys() - set(used), key=lambda one: status[one].st_mtime_ns):
+        entries = self._files(_ENTRY)
+        total = sum(status.st_size for status in entries.values())
+        for entry in sorted(entries.keys() - used, key=lambda one: entries[one].st_mtime_ns):
             if total <= limit_bytes:
                 return
             entry.unlink(missing_ok=True)
-            total -= status[entry].st_size
+            total -= entries[entry].st_size
+
+    def _files(self, suffix: str) -> dict[Path, os.stat_result]:
+        found = {}
+        for path in self.folder.glob(f"*{suffix}"):
+            with contextlib.suppress(FileNotFoundError):  # other runs rename and remove files
+                found[path] = path.stat()
+        return found
 
     def _entry(self, path: Path) -> Path:
         status = path.stat()
@@ -209,6 +219,11 @@ def open_folder(folder: Path, *, short_side: int) -> FolderStore:
     except OSError as error:
         raise _not_kept(folder, error) from error
     return FolderStore(folder=folder, short_side=short_side, decoder=decoder_version())
+
+
+def if_there_is_room(video: CachedVideo, room: Room) -> CachedVideo:
+    """The video without its kept frames if they exceed what may be kept."""
+    return video if room.take(video.size_bytes) is not None else replace(video, stored=None)
 
 
 def decoder_version() -> str:

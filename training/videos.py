@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,19 +45,22 @@ def read_each(
     rows: Sequence[Row], read: Callable[[Path], T], *, what: str, console: Console
 ) -> tuple[tuple[tuple[Row, T], ...], tuple[Unreadable, ...]]:
     """As ``read_all``, but says nothing of the unreadable videos."""
-    kept: list[tuple[Row, T]] = []
-    unreadable: list[Unreadable] = []
     if not rows:
         return (), ()
+    kept: list[tuple[Row, T]] = []
+    unreadable: list[Unreadable] = []
     processes = min(len(os.sched_getaffinity(0)), MOST_PROCESSES, len(rows))
     pool = ProcessPoolExecutor(processes, WorkerContext())
     try:
         futures = [(row, pool.submit(read, row.path)) for row in rows]
         for row, future in track(futures, description=what, console=console):
             try:
-                kept.append((row, _result(future)))
+                kept.append((row, future.result()))
             except VideoError as error:
                 unreadable.append(Unreadable(name=row.name, reason=str(error)))
+    except BrokenProcessPool as error:
+        unread = [row for row, future in futures if isinstance(future.exception(), type(error))]
+        raise _died_on(unread[:processes]) from error  # they are taken in order
     finally:
         pool.shutdown(cancel_futures=True)
     return tuple(kept), tuple(unreadable)
@@ -77,11 +80,8 @@ def report_unreadable(
         raise DatasetError(f"no video of {', '.join(lost)} can be read")
 
 
-def _result(future: Future[T]) -> T:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise DatasetError(
-            "a process that was reading the data set died: FFmpeg crashed on one of its videos, "
-            "or memory ran out"
-        ) from error
+def _died_on(rows: Sequence[Row]) -> DatasetError:
+    return DatasetError(
+        "a process that was reading videos died: memory ran out, or FFmpeg crashed on one of "
+        + ", ".join(row.name for row in rows)
+    )

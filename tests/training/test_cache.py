@@ -22,7 +22,7 @@ from motionfit.training import frame_store
 from motionfit.training.cache import Cache, open_cache
 from motionfit.training.cached_video import CachedVideo
 from motionfit.training.config import Input
-from motionfit.training.frame_store import CacheError, MemoryStore
+from motionfit.training.frame_store import CacheError, MemoryStore, open_folder, open_room
 from motionfit.training.manifest import Row, read_manifest
 from motionfit.training.workers import WorkerContext
 from tests.conftest import running
@@ -184,6 +184,19 @@ def test_a_second_run_decodes_nothing(
     with opened(rows, tmp_path) as second:
         assert "6 of them from before" in second.said
         assert entries(tmp_path) == before
+
+
+def test_what_another_run_has_decoded_meanwhile_is_not_decoded_again(
+    rows: tuple[Row, ...], tmp_path: Path
+) -> None:
+    store = open_folder(tmp_path, short_side=SIDE)
+    with open_room(3 * VIDEO_BYTES - 1) as room:
+        check(store.read(rows[0].path, room=room))
+        before = entries(tmp_path)
+        second = store.read(rows[0].path, room=room)
+        assert entries(tmp_path) == before
+        assert second.stored is not None
+        assert store.read(rows[0].path, room=room).stored is None, "no room for it thrice"
 
 
 def change_short_side(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:

@@ -2,7 +2,7 @@ import io
 import signal
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -10,7 +10,7 @@ from rich.console import Console
 from motionfit.inference.errors import DatasetError
 from motionfit.inference.video import read_frames
 from motionfit.training.manifest import Row, read_manifest
-from motionfit.training.videos import Unreadable, read_all, read_each
+from motionfit.training.videos import MOST_PROCESSES, Unreadable, read_all, read_each
 
 READ = partial(read_frames, short_side=16)
 
@@ -62,12 +62,17 @@ def test_a_class_that_loses_its_last_video_is_an_error(dataset: Path, broken: Pa
     assert "left out" not in said
 
 
-def test_a_reader_that_dies_is_an_error_and_leaves_nothing(nothing_left: None) -> None:
-    # A signal stands in for the path, so that reading it kills the process.
-    rows = (row_of(Path("kill")),)
-    object.__setattr__(rows[0], "path", cast(Path, signal.SIGKILL))
-    with pytest.raises(DatasetError, match="a process that was reading .* died"):
+def test_when_a_reader_dies_the_videos_in_question_are_named_and_nothing_is_left(
+    nothing_left: None,
+) -> None:
+    # Numbers of signals stand in for paths: to read them is to get the signal.
+    signals = [signal.SIGCONT, signal.SIGKILL, *[signal.SIGCONT] * 20]
+    rows = [row_of(Path(str(index))) for index in range(len(signals))]
+    for row, number in zip(rows, signals, strict=True):
+        object.__setattr__(row, "path", number)
+    with pytest.raises(DatasetError, match=r"died: .* crashed on one of .*\b1\b") as raised:
         read_all(rows, signal.raise_signal, what="reading", console=Console(quiet=True))  # type: ignore[arg-type]
+    assert len(str(raised.value).split("one of ")[1].split(", ")) <= MOST_PROCESSES
 
 
 def test_nothing_to_read_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
