@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 from uuid import uuid4
 
 from pydantic import AwareDatetime, Field, ValidationError
@@ -17,6 +17,7 @@ from motionfit.inference.bundle import MODEL, Bundle, sha256_of
 from motionfit.inference.decoding import VideoInfo
 from motionfit.inference.errors import MotionfitError
 from motionfit.training.json_record import Estimate, Record, laid_out
+from motionfit.training.recipe import recipe_of
 from motionfit.training.resampling import rounded
 from motionfit.training.scores import Accuracy
 
@@ -37,11 +38,17 @@ class Model(Record):
     name: str
     sha256: str = Field(pattern=SHA256)
     """Of the bundle's model.onnx."""
+    recipe: dict[str, Any] | None = Field(default=None, exclude_if=lambda recipe: recipe is None)
+    """How it was trained, whatever the videos; absent when the bundle does not say."""
 
     @classmethod
     def of(cls, bundle: Bundle) -> Self:
         """The record of an opened bundle."""
-        return cls(name=bundle.name, sha256=bundle.files[MODEL])
+        return cls(
+            name=bundle.name,
+            sha256=bundle.files[MODEL],
+            recipe=recipe_of(bundle.manifest.get("training", {})),
+        )
 
 
 class Video(Record):

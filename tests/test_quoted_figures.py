@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from motionfit.benchmarks.figures import MARKER, check
-from motionfit.inference.bundle import MODEL, Bundle
+from motionfit.benchmarks.result import Model
+from motionfit.inference.bundle import Bundle
 
 ROOT = Path(__file__).parent.parent
 
@@ -14,5 +15,5 @@ ROOT = Path(__file__).parent.parent
 def test_quoted_figures_are_those_of_the_shipped_student(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert MARKER.search(text), "no figure is tied to its file"
-    shipped = Bundle.open().files[MODEL]
-    assert check(text, results_dir=ROOT / "benchmarks" / "results", model_sha256=shipped) == []
+    shipped = Model.of(Bundle.open())
+    assert check(text, results_dir=ROOT / "benchmarks" / "results", shipped=shipped) == []

@@ -18,6 +18,7 @@ from motionfit.training.checkpoint import CHECKPOINT, Checkpoint, CheckpointErro
 from motionfit.training.manifest import Filter, Row, data_hash, matching, read_dataset
 from motionfit.training.provenance import git_revision, versions
 from motionfit.training.read_ahead import read_ahead
+from motionfit.training.recipe import recipe_of
 from motionfit.training.report import Data, Model, Report, report_of
 from motionfit.training.retime import other_rate, rates_by_frequency, stored_rate
 from motionfit.training.used_videos import HELD_OUT, TRAINING, held_out_of, read_used
@@ -128,6 +129,7 @@ def _model(run: Path, checkpoint: Checkpoint) -> Model:
         name=file.resolve().parent.name if file.name == CHECKPOINT else file.stem,
         sha256=sha256_of(file),
         labels=checkpoint.labels,
+        recipe=recipe_of(checkpoint.training),
         clip=checkpoint.spec.to_json(),
         calibrated_on=checkpoint.training.get("measured", {}).get("source", NOT_RECORDED),
     )

@@ -30,6 +30,8 @@ class Model(Record):
     sha256: str = Field(pattern=SHA256)
     """Of the checkpoint file."""
     labels: tuple[str, ...]
+    recipe: dict[str, Any] | None
+    """How it was trained, whatever the videos; null when the checkpoint does not say."""
     clip: dict[str, Any]
     """Its ClipSpec, with score temperature and abstain threshold."""
     calibrated_on: str

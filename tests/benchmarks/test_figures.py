@@ -1,10 +1,11 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from motionfit.benchmarks import figures
-from motionfit.benchmarks.result import Result, write_result
+from motionfit.benchmarks.result import Model, Result, write_result
 
 MakeResult = Callable[..., Result]
 SHIPPED = "ab" * 32
@@ -25,8 +26,15 @@ def results_dir(
     return folder
 
 
-def check(text: str, results_dir: Path, *, sha256: str = SHIPPED) -> list[str]:
-    return figures.check(text, results_dir=results_dir, model_sha256=sha256)
+def check(
+    text: str,
+    results_dir: Path,
+    *,
+    sha256: str = SHIPPED,
+    recipe: dict[str, Any] | None = None,
+) -> list[str]:
+    shipped = Model(name="shipped", sha256=sha256, recipe=recipe)
+    return figures.check(text, results_dir=results_dir, shipped=shipped)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +92,8 @@ def test_a_result_of_another_model_than_the_shipped_is_a_problem(
     (problem,) = check(text, results_dir, sha256="cd" * 32)
     assert problem == (
         "latency.json was measured with the model abababababab, the one that ships is "
-        "cdcdcdcdcdcd: make it again with  motionfit-bench latency embedded a.mp4"
+        "cdcdcdcdcdcd, of another recipe: make it again with  "
+        "motionfit-bench latency embedded a.mp4"
     )
 
 
@@ -101,3 +110,19 @@ def test_every_figure_is_checked_not_only_the_first(results_dir: Path) -> None:
     good = f"1234.6<!-- figure: latency.json#{MEDIAN} .1f -->"
     bad = "63<!-- figure: latency.json#cases[0].summary.n d -->"
     assert len(check(f"{good} {bad}\n{good}\n{bad}", results_dir)) == 2
+
+
+def test_accuracy_may_be_that_of_a_student_trained_alike_and_latency_may_not(
+    results_dir: Path, accuracy_result: MakeResult, timing_result: MakeResult, tmp_path: Path
+) -> None:
+    recipe = {"train": {"epochs": 3}}
+    alike = Model(name="split", sha256="12" * 32, recipe=recipe)
+    write_result(accuracy_result([True] * 8, model=alike), tmp_path / "accuracy.json")
+    write_result(timing_result({"a": [1.0] * 64}, model=alike), tmp_path / "latency.json")
+    accuracy = "100.0%<!-- figure: accuracy.json#accuracy.top1.value .1% -->"
+    latency = "1.0<!-- figure: latency.json#cases[name=a].summary.median.value .1f -->"
+    assert check(accuracy, tmp_path, recipe=recipe) == []
+    (other,) = check(accuracy, tmp_path, recipe={"train": {"epochs": 4}})
+    assert "of another recipe" in other
+    assert len(check(latency, tmp_path, recipe=recipe)) == 1
+    assert len(check(accuracy, tmp_path)) == 1
