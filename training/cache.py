@@ -13,12 +13,12 @@ from rich.console import Console
 
 from motionfit.training.cached_video import CachedVideo
 from motionfit.training.config import Input
+from motionfit.training.frame_folder import open_folder
 from motionfit.training.frame_store import (
     MemoryStore,
     Room,
     Store,
     if_there_is_room,
-    open_folder,
     open_room,
 )
 from motionfit.training.manifest import Row

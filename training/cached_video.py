@@ -7,6 +7,7 @@ there are decoded anew each time they are asked for.
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from motionfit.inference.decoding import VideoReader
 from motionfit.inference.errors import DatasetError
 from motionfit.inference.picture import Scaler
 from motionfit.inference.sampling import EARLY_US, Times
-from motionfit.inference.video import read_frames
+from motionfit.inference.video import Frames, read_frames
 
 Pictures = NDArray[np.uint8]
 
@@ -44,6 +45,18 @@ class CachedVideo:
     """None where the frames are decoded anew."""
     seekable: bool = False
     """Whether frames are known to be the same when only they are decoded: not in damaged files."""
+
+    @classmethod
+    def of(cls, path: Path, video: Frames, *, stored: Stored | None) -> Self:
+        """The handle of a video that was just decoded."""
+        return cls(
+            path=path,
+            shape=video.frames.shape,
+            times_us=video.times_us,
+            duration_us=video.duration_us,
+            stored=stored,
+            seekable=not video.info.notes,  # a note says what is odd about a file
+        )
 
     @property
     def size_bytes(self) -> int:

@@ -18,11 +18,12 @@ from rich.console import Console
 
 from motionfit.inference.errors import DatasetError
 from motionfit.inference.video import read_frames
-from motionfit.training import frame_store
+from motionfit.training import frame_folder
 from motionfit.training.cache import Cache, open_cache
 from motionfit.training.cached_video import CachedVideo
 from motionfit.training.config import Input
-from motionfit.training.frame_store import CacheError, MemoryStore, open_folder, open_room
+from motionfit.training.frame_folder import CacheError, open_folder
+from motionfit.training.frame_store import MemoryStore, open_room
 from motionfit.training.manifest import Row, read_manifest
 from motionfit.training.workers import WorkerContext
 from tests.conftest import running
@@ -214,7 +215,7 @@ def change_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def change_decoder(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(frame_store, "decoder_version", lambda: "another")
+    monkeypatch.setattr(frame_folder, "decoder_version", lambda: "another")
     return SIDE
 
 
@@ -238,10 +239,10 @@ def test_a_video_is_decoded_again_when_anything_that_decides_its_frames_changes(
 def test_the_decoder_version_follows_the_code_that_decodes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    now = frame_store.decoder_version()
-    assert frame_store.decoder_version() == now
-    monkeypatch.setattr(frame_store, "_DECODING", ("video",))
-    assert frame_store.decoder_version() != now
+    now = frame_folder.decoder_version()
+    assert frame_folder.decoder_version() == now
+    monkeypatch.setattr(frame_folder, "_DECODING", ("video",))
+    assert frame_folder.decoder_version() != now
 
 
 def test_a_folder_keeps_to_its_limit_and_what_was_used_last(
