@@ -11,13 +11,16 @@ A run folder holds
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
+from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
 from rich.console import Console
 
 from motionfit.inference.clip import ClipSpec
@@ -31,7 +34,7 @@ from motionfit.training.checkpoint import (
     save_checkpoint,
     save_clips,
 )
-from motionfit.training.config import Config, Data
+from motionfit.training.config import Config, Data, Input
 from motionfit.training.dataset import LabelledVideo, TrainingClips
 from motionfit.training.evaluation import TestVideos, accuracy, logits_of, read_test_videos
 from motionfit.training.loop import Task, train
@@ -105,9 +108,7 @@ def fit(options: FitOptions, *, console: Console) -> None:
         options.output.mkdir(parents=True, exist_ok=True)
         (options.output / CONFIG).write_text(config.to_toml(), encoding="utf-8")
         write_used(options.output, training=plan.training, held_out=plan.held_out)
-    with open_cache(
-        plan.training, short_side=plan.spec.short_side, config=config.input, console=console
-    ) as cache:
+    with _shared_cache(plan, config.input, console=console) as cache:
         test = _test_videos(plan, cache, console=console)
         if process.is_main_process:
             _save_sample_clips(options.output / CLIPS, test)
@@ -186,6 +187,21 @@ def split_rows(
         highlight=False,
     )
     return training, held_out
+
+
+@contextmanager
+def _shared_cache(plan: Plan, config: Input, *, console: Console) -> Iterator[Cache]:
+    """The main process's cache, which all processes of this machine use."""
+    process = PartialState()
+    with ExitStack() as stack:
+        shared: list[Any] = [None]
+        if process.is_main_process:
+            short_side = plan.spec.short_side
+            shared[0] = stack.enter_context(
+                open_cache(plan.training, short_side=short_side, config=config, console=console)
+            )
+        yield broadcast_object_list(shared)[0]
+        process.wait_for_everyone()  # as long as others use it, it must stay open
 
 
 def _test_videos(plan: Plan, cache: Cache, *, console: Console) -> TestVideos:
