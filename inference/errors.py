@@ -16,8 +16,8 @@ MotionfitError
 └── VerificationError       verification-failed  an export does not agree with its source
 
 Folders that build on this one add branches of their own beside what raises them:
-``training.checkpoint.CheckpointError``, ``serving.errors``, ``benchmarks.result.ResultError`` and
-``benchmarks.rules.RuleError``.
+``CheckpointError``, ``ConfigError`` and ``CacheError`` in ``training``, ``serving.errors``,
+``benchmarks.result.ResultError`` and ``benchmarks.rules.RuleError``.
 """
 
 from importlib.util import find_spec
