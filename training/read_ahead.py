@@ -41,9 +41,12 @@ def read_ahead(
             pending.popleft()
             yield row, outcome
     except BrokenProcessPool as error:
+        unread = [
+            row.name for row, future in pending if isinstance(future.exception(), type(error))
+        ]
         raise DatasetError(
             "a process that was reading videos died: memory ran out, or FFmpeg crashed on one of "
-            + ", ".join(row.name for row, _ in pending)
+            + ", ".join(unread[:processes])  # they are taken in order
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
