@@ -158,7 +158,7 @@ def test_every_command_and_all_code_of_the_readme_runs(transcript: Transcript) -
 def test_the_first_answer_is_the_one_that_the_readme_shows(transcript: Transcript) -> None:
     (block,) = (block for block in blocks(README.read_text()) if block.language == "json")
     shown = json.loads(block.code)
-    printed = transcript.after("curl -F video=")
+    printed = transcript.after("curl -F video=@build")
     line = next(line for line in printed.splitlines() if '"timings_ms"' in line)
     answer = json.loads(line[line.index("{") :])
     assert shown.pop("timings_ms").keys() == answer.pop("timings_ms").keys()
