@@ -84,9 +84,7 @@ def save_clips(path: Path, *, frames: torch.Tensor, labels: torch.Tensor) -> Non
     write_tensors(tensors, path, {"format": FORMAT})
 
 
-def write_tensors(
-    tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]
-) -> None:
+def write_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
     """Write a safetensors file, which appears under its name only when it is complete."""
     unfinished = path.with_name(f".{path.name}.part")
     try:
