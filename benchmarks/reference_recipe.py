@@ -17,6 +17,7 @@ checkpoint at the end of an epoch are left out.
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,7 @@ def _top_shares(logits: Tensor, labels: Tensor) -> tuple[float, float]:
 def require_torchcodec() -> None:
     """Raise MissingExtra when torchvision has nothing to read videos with."""
     try:
-        import torchcodec  # noqa: F401
+        import_module("torchcodec")
     except (ImportError, OSError, RuntimeError) as error:
         raise MissingExtra(
             "torchvision reads videos with TorchCodec, which cannot be used here "
