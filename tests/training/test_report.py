@@ -40,7 +40,12 @@ def made_report(labels: tuple[str, ...], *, answers: list[int], retimed: bool = 
         seen,
         [(row("empty.mp4", label=labels[0]), NoFrames("nothing in it"))],
         model=Model(
-            name="m", sha256="0" * 64, labels=labels, clip=SPEC.to_json(), calibrated_on="others"
+            name="m",
+            sha256="0" * 64,
+            labels=labels,
+            recipe=None,
+            clip=SPEC.to_json(),
+            calibrated_on="others",
         ),
         data=Data(name="d", where=(), videos=len(labels) + 1, sha256="1" * 64),
         looks=Looks(clip_counts=(1, 2), crops=3),
