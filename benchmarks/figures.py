@@ -46,7 +46,7 @@ def check(text: str, *, results_dir: Path, shipped: Model) -> list[str]:
     read: dict[str, Result | Report] = {}
     for name in sorted(files):
         try:
-            read[name] = _read(results_dir / name)
+            read[name] = read_quotable(results_dir / name)
         except ResultError as error:
             problems.append(str(error))
             continue
@@ -60,8 +60,8 @@ def check(text: str, *, results_dir: Path, shipped: Model) -> list[str]:
     return problems
 
 
-def _read(path: Path) -> Result | Report:
-    """A result of motionfit-bench, or a report of motionfit-train evaluate."""
+def read_quotable(path: Path) -> Result | Report:
+    """A result of motionfit-bench, or a report of motionfit-train evaluate. Raises ResultError."""
     with contextlib.suppress(OSError, ValidationError):
         return Report.model_validate_json(path.read_bytes())
     return read_result(path)

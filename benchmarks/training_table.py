@@ -12,7 +12,7 @@ def training_table(result: Result) -> Table:
     """Each loop with its clips per second, beside torchvision's, and how long it waits for data."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("loop", no_wrap=True)
-    for name in ("clips/s", "95 % interval", "x torchvision", "95 % interval", "waits for data"):
+    for name in ("clips/s", "95 % interval", "x torchvision", "95 % interval", "waiting"):
         table.add_column(name, justify="right", no_wrap=True)
     ratios = {(one.numerator, one.denominator): one.ratio for one in result.ratios}
     reference = result.rates[0].name

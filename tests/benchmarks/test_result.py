@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from motionfit.benchmarks.figures import read_quotable
 from motionfit.benchmarks.result import (
     FORMAT,
     Result,
@@ -93,7 +94,7 @@ def test_the_committed_schema_is_that_of_the_code() -> None:
 def test_committed_results_can_be_read() -> None:
     for path in sorted(RESULTS.glob("*.json")):
         if path.name != "schema.json":
-            assert read_result(path).format == FORMAT
+            assert read_quotable(path).format == FORMAT
 
 
 @pytest.mark.parametrize(
