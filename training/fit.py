@@ -37,7 +37,7 @@ from motionfit.training.checkpoint import (
 from motionfit.training.config import Config, Data, Input
 from motionfit.training.dataset import LabelledVideo, TrainingClips
 from motionfit.training.evaluation import TestVideos, accuracy, logits_of, read_test_videos
-from motionfit.training.loop import Task, train
+from motionfit.training.loop import Task, check_precision, train
 from motionfit.training.manifest import (
     Row,
     data_hash,
@@ -150,6 +150,7 @@ def fit(options: FitOptions, *, console: Console) -> None:
 def make_plan(config: Config, *, console: Console) -> Plan:
     """Everything that can be wrong with a configuration is found here, before work begins."""
     spec = config.clip.spec()
+    check_precision(config.train)
     training, held_out = split_rows(config.data, seed=config.train.seed, console=console)
     labels = labels_of(training)
     earlier = config.data.calibration_from

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator  # type: ignore[import-untyped]
+from accelerate import Accelerator, PartialState  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor, nn
@@ -113,7 +113,6 @@ def train(
     SIGTERM (which end in KeyboardInterrupt), the state that ``resume`` goes on from.
     """
     accelerator = Accelerator()
-    _check_precision(config, accelerator)
     state = load_state(run / STATE) if resume and (run / STATE).exists() else None
     loop = set_up(task, config=config, accelerator=accelerator, state=state)
     with stop_wish() as wish:
@@ -128,8 +127,9 @@ def train(
     return loop.student.cpu().eval()
 
 
-def _check_precision(config: Train, accelerator: Accelerator) -> None:
-    if config.precision == "fp16" and accelerator.device.type == "cpu":
+def check_precision(config: Train) -> None:
+    """Raise ConfigError when this machine cannot train in the precision asked for."""
+    if config.precision == "fp16" and PartialState().device.type == "cpu":
         raise ConfigError("train.precision fp16 needs a GPU, and there is none; bf16 does without")
 
 

@@ -19,7 +19,7 @@ from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import DatasetError
 from motionfit.inference.video import read_clips
 from motionfit.training.checkpoint import CHECKPOINT, CLIPS, CheckpointError, load_checkpoint
-from motionfit.training.config import Config
+from motionfit.training.config import Config, ConfigError
 from motionfit.training.fit import CONFIG, FitOptions, fit
 from motionfit.training.manifest import read_manifest
 from motionfit.training.state import STATE, load_state
@@ -343,6 +343,15 @@ def test_two_processes_train_one_student(dataset: Path, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == list(range(1, 21))
     assert lines[-1]["loss"] < lines[0]["loss"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_half_precision_without_a_gpu_is_refused_before_anything_is_written(
+    options: FitOptions,
+) -> None:
+    with pytest.raises(ConfigError, match="fp16 needs a GPU, and there is none; bf16 does without"):
+        said(changed(options, train={"precision": "fp16"}))
+    assert not options.output.exists()
 
 
 @pytest.mark.parametrize("content", ["file", "folder"])
