@@ -14,6 +14,9 @@ from motionfit.inference.prediction import video_scores
 ANSWERED_RIGHT = 0.75
 BINS = 15
 LOWEST, HIGHEST = 0.05, 20.0
+# Where all of a few held-out videos are right, the likeliest temperature is 0, which would make every
+# score 100 %. It is not taken below this: our choice.
+SHARPEST = 0.25
 
 Logits = NDArray[np.float32]  # (V, K, classes): V videos, K clips of each
 Labels = NDArray[np.int64]  # (V,)
@@ -57,7 +60,7 @@ def scores_of(logits: Logits, *, temperature: float) -> NDArray[np.float64]:
 
 
 def fit_temperature(logits: Logits, labels: Labels) -> float:
-    """The temperature, 0.05 to 20, under which the right classes are likeliest."""
+    """The temperature, 0.25 to 20, under which the right classes are likeliest."""
     low, high = LOWEST, HIGHEST
     best = 1.0
     # Each round searches 21 values between the neighbours of the last best one: the likelihood
@@ -68,7 +71,7 @@ def fit_temperature(logits: Logits, labels: Labels) -> float:
         place = int(np.argmin(losses))
         best = float(candidates[place])
         low, high = candidates[max(0, place - 1)], candidates[min(20, place + 1)]
-    return round(best, 4)
+    return round(max(best, SHARPEST), 4)
 
 
 def abstain_threshold(scores: NDArray[np.float64], labels: Labels) -> float:

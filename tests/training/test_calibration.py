@@ -8,6 +8,7 @@ from motionfit.training.calibration import (
     abstain_threshold,
     calibrate,
     expected_calibration_error,
+    scores_of,
 )
 
 
@@ -30,6 +31,13 @@ def test_the_temperature_that_made_the_logits_is_found_and_makes_scores_honest(
     assert result.ece_before > 0.1
     assert result.ece_after < 0.05
     assert result.nll_after < result.nll_before
+
+
+def test_a_few_videos_that_are_all_right_do_not_make_every_score_certain() -> None:
+    logits = np.tile(np.array([[[1.0, 0.0]]], np.float32), (4, 2, 1))
+    result = calibrate(logits, np.zeros(4, np.int64))
+    assert result.temperature == 0.25
+    assert scores_of(logits, temperature=result.temperature).max() < 0.99
 
 
 def test_a_student_that_knows_nothing_gets_a_temperature_inside_the_range() -> None:
