@@ -14,8 +14,8 @@ from motionfit.inference.prediction import video_scores
 ANSWERED_RIGHT = 0.75
 BINS = 15
 LOWEST, HIGHEST = 0.05, 20.0
-# Where all of a few held-out videos are right, the likeliest temperature is 0, which would make every
-# score 100 %. It is not taken below this: our choice.
+# Where all of a few held-out videos are right, the likeliest temperature is 0, which would make
+# every score 100 %. It is not taken below this: our choice.
 SHARPEST = 0.25
 
 Logits = NDArray[np.float32]  # (V, K, classes): V videos, K clips of each
