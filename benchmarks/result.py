@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Self
-from uuid import uuid4
 
 from pydantic import AwareDatetime, Field, ValidationError
 
@@ -20,6 +19,7 @@ from motionfit.training.json_record import Estimate, Record, laid_out
 from motionfit.training.recipe import recipe_of
 from motionfit.training.resampling import rounded
 from motionfit.training.scores import Accuracy
+from motionfit.training.whole_files import written_whole
 
 FORMAT: Final = 1
 PERCENTILES = {"p90": 0.90, "p95": 0.95, "p99": 0.99}
@@ -204,12 +204,9 @@ def summarise(samples_ms: Sequence[float], *, seed: int) -> Summary:
 
 def write_result(result: Result, path: Path) -> None:
     """Write JSON, complete or not at all."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        temporary.write_text(laid_out(result.model_dump(mode="json")) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = laid_out(result.model_dump(mode="json")) + "\n"
+    with written_whole(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def read_result(path: Path) -> Result:

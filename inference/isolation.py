@@ -91,12 +91,13 @@ class DecoderProcess:
             return self._ask(file.fileno(), spec=spec)
 
     def close(self) -> None:
-        """End the child."""
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-        if self._socket is not None:
-            self._socket.close()
+        """End the child. Another thread may do this, which ends the call that waits for it."""
+        child, connection = self._child, self._socket
+        if child is not None:
+            child.kill()
+            child.wait()
+        if connection is not None:
+            connection.close()
         self._socket = self._child = None
 
     def _ask(self, descriptor: int, *, spec: ClipSpec) -> Clips:

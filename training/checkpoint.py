@@ -20,6 +20,7 @@ from safetensors.torch import save
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import MotionfitError
 from motionfit.training.model import R2Plus1D
+from motionfit.training.whole_files import written_whole
 
 FORMAT = "1"
 CHECKPOINT = "checkpoint.safetensors"
@@ -86,12 +87,8 @@ def save_clips(path: Path, *, frames: torch.Tensor, labels: torch.Tensor) -> Non
 
 def write_tensors(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> None:
     """Write a safetensors file, which appears under its name only when it is complete."""
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
+    with written_whole(path) as unfinished:
         unfinished.write_bytes(save(tensors, metadata))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _read(file: Path) -> Checkpoint:

@@ -17,6 +17,7 @@ from motionfit.training.giveaways import GiveAways, find_give_aways
 from motionfit.training.manifest import Dataset, labels_of
 from motionfit.training.row_checks import check_classes, check_splits
 from motionfit.training.video_checks import check_duplicates, check_reading
+from motionfit.training.whole_files import written_whole
 
 SHOWN_ITEMS = 10
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
@@ -112,6 +113,6 @@ def print_report(report: Report, *, console: Console) -> None:
 
 def write_report(report: Report, path: Path) -> None:
     """For machines: ``path`` appears complete."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    part.replace(path)
+    text = json.dumps(report.to_json(), indent=1, ensure_ascii=False) + "\n"
+    with written_whole(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from motionfit.inference.console import stderr
 from motionfit.inference.errors import require_extra
+from motionfit.training.config import Data
 
 
 def _crops(number: int) -> int:
@@ -21,21 +22,15 @@ def evaluate_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")],
     labelled: Annotated[
         Path,
-        typer.Option(
-            help="Data set: a folder with one sub-folder of videos per class, or a CSV with the "
-            "columns path (relative to the CSV) and label, or a folder with such a metadata.csv."
-        ),
+        typer.Option(help=Data.model_fields["labelled"].description),
     ],
     lists: Annotated[
         Path | None,
-        typer.Option(
-            help="Published lists for the videos in that folder: UCF101's or HMDB51's folder of "
-            "split files (columns group, split1, split2, split3), or a Kinetics CSV (column split)."
-        ),
+        typer.Option(help=Data.model_fields["lists"].description),
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(help="Use only these videos, as column=value[,value]. Repeatable: all hold."),
+        typer.Option(help=Data.model_fields["where"].description),
     ] = None,
     held_out: Annotated[
         bool,

@@ -5,9 +5,9 @@ fills the memory costs itself only. Only as much is decoded as the eight picture
 elsewhere goes unseen.
 """
 
-import os
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -21,11 +21,11 @@ from motionfit.inference.decoding import DecodeLimits, VideoInfo
 from motionfit.inference.errors import NoFrames, VideoError
 from motionfit.inference.isolation import DecoderProcess
 from motionfit.training.manifest import Row
+from motionfit.training.videos import reading_processes
 
 MOMENTS = 8
 SIDE = 16
 LIMITS = DecodeLimits(timeout_seconds=120.0)
-MOST_PROCESSES = 8
 
 _LOOK = ClipSpec(num_frames=1, frame_rate=240.0, short_side=SIDE, crop=SIDE, num_clips=MOMENTS)
 
@@ -62,19 +62,20 @@ class Examined:
 
 def examine(rows: Sequence[Row], *, console: Console, limits: DecodeLimits = LIMITS) -> Examined:
     """Look at the video of each row, with a progress bar on ``console``."""
-    processes = min(os.cpu_count() or 1, MOST_PROCESSES, len(rows))
+    processes = min(reading_processes(), len(rows))
     decoders = [DecoderProcess(limits=limits) for _ in range(processes)]
     idle: SimpleQueue[DecoderProcess] = SimpleQueue()
     for decoder in decoders:
         idle.put(decoder)
     threads = ThreadPoolExecutor(processes)
+    futures: list[Future[Readable | Fault]] = []
     try:
-        futures = [threads.submit(_look, row, idle=idle) for row in rows]
+        futures += [threads.submit(_look, row, idle=idle) for row in rows]
         looks = [
             future.result() for future in track(futures, description="looking", console=console)
         ]
     finally:
-        _end(threads, decoders)
+        _end(threads, futures, decoders)
     return Examined(
         readable=tuple(look for look in looks if isinstance(look, Readable)),
         faulty=tuple(
@@ -83,13 +84,19 @@ def examine(rows: Sequence[Row], *, console: Console, limits: DecodeLimits = LIM
     )
 
 
-def _end(threads: ThreadPoolExecutor, decoders: Sequence[DecoderProcess]) -> None:
+def _end(
+    threads: ThreadPoolExecutor,
+    futures: Sequence[Future[Readable | Fault]],
+    decoders: Sequence[DecoderProcess],
+) -> None:
     """End all threads, without waiting for what they are reading."""
     threads.shutdown(wait=False, cancel_futures=True)
-    for decoder in decoders:
-        decoder.close()
+    while not all(future.done() for future in futures):
+        for decoder in decoders:  # again and again: a thread may just be starting one
+            decoder.close()
+        time.sleep(0.05)
     threads.shutdown()
-    for decoder in decoders:  # one may have been started again meanwhile
+    for decoder in decoders:
         decoder.close()
 
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ from motionfit.training.splits import held_out_share
 from motionfit.training.start import Start, load_start
 from motionfit.training.state import STATE
 from motionfit.training.used_videos import write_used
+from motionfit.training.whole_files import written_whole
 
 CONFIG = "config.toml"
 SAVED_CLIPS = 32
@@ -106,16 +108,18 @@ def fit(options: FitOptions, *, console: Console) -> None:
     plan = make_plan(config, console=console)
     if process.is_main_process:
         options.output.mkdir(parents=True, exist_ok=True)
-        (options.output / CONFIG).write_text(config.to_toml(), encoding="utf-8")
+        with written_whole(options.output / CONFIG) as unfinished:
+            unfinished.write_text(config.to_toml(), encoding="utf-8")
         write_used(options.output, training=plan.training, held_out=plan.held_out)
     with _shared_cache(plan, config.input, console=console) as cache:
-        test = _test_videos(plan, cache, console=console)
+        test = None
         if process.is_main_process:
+            test = _test_videos(plan, cache, console=console)
             _save_sample_clips(options.output / CLIPS, test)
         started = time.perf_counter()
         model = _train(plan, cache, test, options=options, console=console)
         seconds = time.perf_counter() - started
-    if not process.is_main_process:
+    if test is None:  # the main process measures and saves
         return
     measured = plan.copied or not_measured()
     if plan.held_out:
@@ -212,19 +216,16 @@ def _test_videos(plan: Plan, cache: Cache, *, console: Console) -> TestVideos:
 
 
 def _train(
-    plan: Plan, cache: Cache, test: TestVideos, *, options: FitOptions, console: Console
+    plan: Plan, cache: Cache, test: TestVideos | None, *, options: FitOptions, console: Console
 ) -> R2Plus1D:
     config = options.config
     videos = [LabelledVideo(video=v, label=plan.labels.index(row.label)) for row, v in cache.videos]
-
-    def evaluate(student: R2Plus1D) -> Mapping[str, float]:
-        scores = scores_of(logits_of(student, test.frames, spec=plan.spec), temperature=1.0)
-        return {"held_out_accuracy": accuracy(scores, test.labels)}
-
     task = Task(
         model=plan.start.model,
         clips=TrainingClips(videos, spec=plan.spec, augment=config.augment, seed=config.train.seed),
-        evaluate=evaluate if plan.held_out else None,
+        evaluate=partial(_held_out_figures, test=test, spec=plan.spec)
+        if plan.held_out and test is not None
+        else None,
         fingerprint=f"{data_hash(row for row, _ in cache.videos)}, "
         f"{PartialState().num_processes} processes",
     )
@@ -238,12 +239,14 @@ def _train(
     )
 
 
-def _measure(
-    model: R2Plus1D,
-    test: TestVideos,
-    *,
-    plan: Plan,
-) -> Measured:
+def _held_out_figures(
+    student: R2Plus1D, *, test: TestVideos, spec: ClipSpec
+) -> Mapping[str, float]:
+    scores = scores_of(logits_of(student, test.frames, spec=spec), temperature=1.0)
+    return {"held_out_accuracy": accuracy(scores, test.labels)}
+
+
+def _measure(model: R2Plus1D, test: TestVideos, *, plan: Plan) -> Measured:
     logits = logits_of(model, test.frames, spec=plan.spec)
     calibration = calibrate(logits, test.labels)
     scores = scores_of(logits, temperature=calibration.temperature)

@@ -9,6 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from torch.utils.tensorboard import SummaryWriter
 
+from motionfit.training.whole_files import written_whole
+
 LOG = "log.jsonl"
 TENSORBOARD = "tensorboard"
 
@@ -39,7 +41,8 @@ def open_logbook(run: Path, *, epochs_done: int, console: Console) -> Iterator[L
     """The logbook of the run folder ``run``, forgetting what was noted after ``epochs_done``."""
     log = run / LOG
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    log.write_text("".join(f"{line}\n" for line in lines[:epochs_done]), encoding="utf-8")
+    with written_whole(log) as unfinished:
+        unfinished.write_text("".join(f"{line}\n" for line in lines[:epochs_done]), "utf-8")
     board = SummaryWriter(
         str(run / TENSORBOARD), purge_step=epochs_done + 1 if epochs_done else None
     )

@@ -1,6 +1,5 @@
 """Videos read in a few processes and handed out in order, only a few in memory at a time."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -9,9 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from motionfit.inference.errors import DatasetError, VideoError
+from motionfit.inference.errors import VideoError
 from motionfit.training.manifest import Row
-from motionfit.training.videos import MOST_PROCESSES
+from motionfit.training.videos import reader_died, reading_processes
 from motionfit.training.workers import WorkerContext
 
 A = TypeVar("A")
@@ -26,7 +25,7 @@ def read_ahead(
     Reads at most two videos a process ahead of the one taken. Raises DatasetError, naming the
     videos in question, when one of them kills its reader.
     """
-    processes = min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+    processes = reading_processes()
     pool = ProcessPoolExecutor(processes, WorkerContext())
     todo = iter(requests)
     pending: deque[tuple[Row, Future[T]]] = deque()
@@ -41,13 +40,7 @@ def read_ahead(
             pending.popleft()
             yield row, outcome
     except BrokenProcessPool as error:
-        unread = [
-            row.name for row, future in pending if isinstance(future.exception(), type(error))
-        ]
-        raise DatasetError(
-            "a process that was reading videos died: memory ran out, or FFmpeg crashed on one of "
-            + ", ".join(unread[:processes])  # they are taken in order
-        ) from error
+        raise reader_died(pending, processes=processes) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from motionfit.training.checkpoint import CheckpointError
 from motionfit.training.manifest import Row
+from motionfit.training.whole_files import written_whole
 
 FILE = "videos.csv"
 TRAINING, HELD_OUT = "training", "held_out"
@@ -16,13 +17,14 @@ TRAINING, HELD_OUT = "training", "held_out"
 
 def write_used(run: Path, *, training: Sequence[Row], held_out: Sequence[Row]) -> None:
     """Write the list of a run's videos, replacing an older one only when it is complete."""
-    unfinished = run / f".{FILE}.part"
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
+    with (
+        written_whole(run / FILE) as unfinished,
+        unfinished.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(["path", "label", "used"])
         writer.writerows((row.name, row.label, TRAINING) for row in training)
         writer.writerows((row.name, row.label, HELD_OUT) for row in held_out)
-    unfinished.replace(run / FILE)
 
 
 def read_used(run: Path) -> Mapping[str, str]:

@@ -1,12 +1,12 @@
 """Reading a data set once: every video by one function, in a few processes, with a progress bar."""
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import track
@@ -49,7 +49,7 @@ def read_each(
         return (), ()
     kept: list[tuple[Row, T]] = []
     unreadable: list[Unreadable] = []
-    processes = min(len(os.sched_getaffinity(0)), MOST_PROCESSES, len(rows))
+    processes = min(reading_processes(), len(rows))
     pool = ProcessPoolExecutor(processes, WorkerContext())
     try:
         futures = [(row, pool.submit(read, row.path)) for row in rows]
@@ -59,8 +59,7 @@ def read_each(
             except VideoError as error:
                 unreadable.append(Unreadable(name=row.name, reason=str(error)))
     except BrokenProcessPool as error:
-        unread = [row for row, future in futures if isinstance(future.exception(), type(error))]
-        raise _died_on(unread[:processes]) from error  # they are taken in order
+        raise reader_died(futures, processes=processes) from error
     finally:
         pool.shutdown(cancel_futures=True)
     return tuple(kept), tuple(unreadable)
@@ -80,8 +79,17 @@ def report_unreadable(
         raise DatasetError(f"no video of {', '.join(lost)} can be read")
 
 
-def _died_on(rows: Sequence[Row]) -> DatasetError:
+def reading_processes() -> int:
+    """How many processes read videos: one on each processor that this one may use, at most 8."""
+    return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+
+
+def reader_died(futures: Iterable[tuple[Row, Future[Any]]], *, processes: int) -> DatasetError:
+    """The error that names the videos which may have killed one of ``processes`` readers."""
+    unread = [
+        row.name for row, future in futures if isinstance(future.exception(), BrokenProcessPool)
+    ]
     return DatasetError(
         "a process that was reading videos died: memory ran out, or FFmpeg crashed on one of "
-        + ", ".join(row.name for row in rows)
+        + ", ".join(unread[:processes])  # they are taken in order
     )

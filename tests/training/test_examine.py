@@ -52,9 +52,10 @@ def test_a_video_that_takes_too_long_costs_only_itself(slow_video: Path, real_cl
     assert "took longer than the 3 s" in looked.faulty[0][1].reason
 
 
+@pytest.mark.parametrize("busy_seconds", [0.0, 1.0])
 @pytest.mark.usefixtures("nothing_left")
 def test_stopping_ends_the_readers_at_once(
-    slow_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    busy_seconds: float, slow_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [shutil.copy(slow_video, tmp_path / f"{number}.gif") for number in range(6)]
     reading = threading.Event()
@@ -62,6 +63,7 @@ def test_stopping_ends_the_readers_at_once(
 
     def noticed(*arguments: object, **options: object) -> object:
         reading.set()
+        time.sleep(busy_seconds)  # so that the wish to stop comes before the start of the child
         return ask(*arguments, **options)  # type: ignore[arg-type]
 
     def stop(*_: object, **__: object) -> object:
