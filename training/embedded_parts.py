@@ -1,0 +1,110 @@
+"""Two parts of a data set, one to compare with or learn from and one to test on, as embeddings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from motionfit.inference.errors import DatasetError
+from motionfit.training.checkpoint import load_student
+from motionfit.training.embeddings import Embedded, embed
+from motionfit.training.manifest import Filter, Row, data_hash, matching, read_dataset
+from motionfit.training.origins import Network, available_device, trained_on
+from motionfit.training.report import Data
+from motionfit.training.row_clusters import group_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartsOptions:
+    """Which network, and which videos."""
+
+    run: Path
+    """A run folder or a checkpoint file"""
+    labelled: Path
+    lists: Path | None
+    where: tuple[Filter, ...]
+    """Of both parts"""
+    reference: tuple[Filter, ...]
+    """The part to compare with or to learn from"""
+    test: tuple[Filter, ...]
+    clips: int | None
+    """Clips of a video; None for the checkpoint's own number"""
+    seed: int
+    command: str
+    """The command line, for the record"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Both parts, as the network sees them."""
+
+    network: Network
+    clips: int
+    """Clips of each video."""
+    reference: Embedded
+    test: Embedded
+    reference_data: Data
+    test_data: Data
+    warnings: tuple[str, ...]
+    """Why figures on the test part may say less than they seem to."""
+
+
+def embed_parts(options: PartsOptions, *, console: Console) -> Parts:
+    """Read and embed both parts. Raises CheckpointError or DatasetError."""
+    checkpoint = load_student(options.run)
+    dataset = read_dataset(options.labelled, lists=options.lists)
+    rows = matching(dataset.rows, options.where)
+    reference, test = matching(rows, options.reference), matching(rows, options.test)
+    check_parts(reference, test=test)
+    on_device = replace(checkpoint, model=checkpoint.model.to(available_device()))
+    known, asked = (
+        embed(on_device, part, clips=options.clips, console=console) for part in (reference, test)
+    )
+    check_parts(known.rows, test=asked.rows)  # without those that could not be read
+    return Parts(
+        network=Network.of(options.run, checkpoint),
+        clips=options.clips or checkpoint.spec.num_clips,
+        reference=known,
+        test=asked,
+        reference_data=_data(reference, options, options.reference),
+        test_data=_data(test, options, options.test),
+        warnings=_warnings(options.run, reference, test),
+    )
+
+
+def check_parts(reference: Sequence[Row], *, test: Sequence[Row]) -> None:
+    """Raise DatasetError when the parts share a video or a class to be tested is never seen."""
+    if both := sorted({row.name for row in reference} & {row.name for row in test}):
+        raise DatasetError(
+            f"{len(both)} videos are in both parts, among them {both[0]}: such a video would find "
+            "itself; choose parts that share none"
+        )
+    if lost := sorted({row.label for row in test} - {row.label for row in reference}):
+        raise DatasetError(
+            f"of {', '.join(lost)} there are videos to test but none to compare with or learn "
+            "from; leave them out with --where"
+        )
+
+
+def _data(rows: Sequence[Row], options: PartsOptions, own: Sequence[Filter]) -> Data:
+    return Data(
+        name=options.labelled.resolve().name,
+        where=tuple(map(str, (*options.where, *own))),
+        videos=len(rows),
+        sha256=data_hash(rows),
+    )
+
+
+def _warnings(run: Path, reference: Sequence[Row], test: Sequence[Row]) -> tuple[str, ...]:
+    found = []
+    if trained := trained_on(run, test):
+        found.append(f"the network was trained on {trained} of the {len(test)} videos tested")
+    groups = {(row.label, group_of(row)) for row in reference}
+    alike = [row for row in test if group_of(row) and (row.label, group_of(row)) in groups]
+    if alike:
+        found.append(
+            f"{len(alike)} of the {len(test)} videos tested have a look-alike (same class and "
+            "group) in the other part"
+        )
+    return tuple(found)
