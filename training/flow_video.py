@@ -75,7 +75,7 @@ def write_flow(
 
 def quantised(flow: NDArray[np.float32], *, bound_px: float) -> NDArray[np.int8]:
     """Displacements in pixels as they are stored; those beyond the bound are cut to it."""
-    return np.rint(np.clip(flow / bound_px, -1, 1) * FULL).astype(np.int8)
+    return np.asarray(np.rint(np.clip(flow / bound_px, -1, 1) * FULL), np.int8)
 
 
 def _header(file: BinaryIO) -> tuple[int, ...]:
