@@ -1,0 +1,80 @@
+"""``motionfit-train probe``: a linear classifier on what a network sees."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from motionfit.inference.console import stderr
+from motionfit.inference.errors import require_extra
+from motionfit.training.config import Data
+
+
+def probe_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")],
+    labelled: Annotated[Path, typer.Option(help=Data.model_fields["labelled"].description)],
+    train: Annotated[
+        list[str],
+        typer.Option(
+            help="Videos to fit the classifier to, as column=value[,value]; several must all hold."
+        ),
+    ],
+    test: Annotated[
+        list[str],
+        typer.Option(help="Videos to test it on, as column=value[,value]."),
+    ],
+    lists: Annotated[Path | None, typer.Option(help=Data.model_fields["lists"].description)] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help=Data.model_fields["where"].description)
+    ] = None,
+    clips: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=64, help="Clips of a video.", show_default="the checkpoint's own number"
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Folder for probe.json and probe.md; new or empty.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the folds and of the intervals.")] = 0,
+) -> None:
+    """Report the accuracy of a linear classifier on the embeddings of a frozen network.
+
+    A video is the mean over its clips of the network's embedding. The strength of the classifier's
+    penalty is chosen on held-out groups of the training videos, never on the test videos.
+    """
+    if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise typer.BadParameter(f"{output} exists and is not an empty folder", param_hint="-o")
+    require_extra("train", "safetensors", "sklearn", "torch", "torchvision")
+    from motionfit.training.embedded_parts import PartsOptions
+    from motionfit.training.manifest import parse_filter
+    from motionfit.training.probe_report import notes, probe_report, sections, write_probe
+    from motionfit.training.provenance import command_line
+    from motionfit.training.tables import table_of
+
+    options = PartsOptions(
+        run=run,
+        labelled=labelled,
+        lists=lists,
+        where=tuple(parse_filter(text) for text in where or ()),
+        reference=tuple(parse_filter(text) for text in train),
+        test=tuple(parse_filter(text) for text in test),
+        clips=clips,
+        seed=seed,
+        command=command_line(["motionfit-train", *sys.argv[1:]]),
+    )
+    report = probe_report(options, console=stderr)
+    console = Console(highlight=False)
+    console.print(table_of(sections(report)))
+    for note in notes(report):
+        console.print(note, markup=False, soft_wrap=True)
+    if output is not None:
+        write_probe(report, output)
+        stderr.print(f"wrote {output}", markup=False)
