@@ -19,6 +19,7 @@ from motionfit.training.config import Train
 from motionfit.training.dataset import TrainingClips, clips_loader
 from motionfit.training.loop import Task, set_up, step
 from motionfit.training.model import R2Plus1D
+from motionfit.training.objectives import CrossEntropy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +57,20 @@ def our_contender(
         label_smoothing=0.0,
         precision=variant.precision,
     )
-    task = Task(model=model, clips=clips, evaluate=None, fingerprint="")
+    task = Task(
+        model=model,
+        clips=clips,
+        objective=CrossEntropy(spec=clips.spec, label_smoothing=config.label_smoothing),
+        evaluate=None,
+        fingerprint="",
+    )
     loop = set_up(task, config=config, accelerator=Accelerator(), state=None)
     loop.wrapped.train()
     forward = torch.compile(loop.wrapped) if variant.compiled else loop.wrapped
 
     def one_step(frames: Tensor, labels: Tensor) -> float:
         before = loop.course.loss_sum
-        step(loop, forward, frames, labels)
+        step(loop, forward, (frames, labels))
         return (loop.course.loss_sum - before) / len(labels)
 
     return Contender(

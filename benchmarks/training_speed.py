@@ -35,7 +35,7 @@ from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import DatasetError
 from motionfit.training.cache import Cache, open_cache
 from motionfit.training.config import Augment, Input
-from motionfit.training.dataset import BatchKeys, LabelledVideo, TrainingClips, clips_loader
+from motionfit.training.dataset import BatchKeys, Epochs, LabelledVideo, TrainingClips, clips_loader
 from motionfit.training.manifest import Row, labels_of
 from motionfit.training.model import R2Plus1D
 
@@ -183,7 +183,7 @@ def _training_clips(cache: Cache, plan: Plan) -> TrainingClips:
 
 
 def _first_batch(clips: TrainingClips, plan: Plan) -> Batch:
-    keys = BatchKeys(len(clips), batch_size=plan.batch_size, epochs=1, seed=plan.seed)
+    keys = BatchKeys(len(clips), batch_size=plan.batch_size, length=Epochs(1), seed=plan.seed)
     frames, labels = next(iter(clips_loader(clips, keys, workers=0)))
     return frames, labels
 

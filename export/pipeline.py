@@ -13,7 +13,7 @@ from motionfit.export.verify import verify
 from motionfit.export.weights import store_weights
 from motionfit.inference.backends import Backend, Device, choose
 from motionfit.inference.bundle import MODEL, WEIGHTS, Bundle
-from motionfit.training.checkpoint import load_checkpoint
+from motionfit.training.checkpoint import load_student
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ def export_bundle(
     """
     check_replaceable(output.resolve())
     choose(backend=Backend.AUTO, device=Device.CPU)  # fails now, not after the work, without any
-    source = load_checkpoint(checkpoint)
+    source = load_student(checkpoint)
     spec = source.spec
     clips = clips_of_videos(videos, spec=spec) if videos else clips_of_run(checkpoint, spec=spec)
     with replacing(output) as folder:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from motionfit.inference.errors import VerificationError
-from motionfit.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from motionfit.training.checkpoint import Checkpoint, load_student, save_checkpoint
 
 
 def store_weights(path: Path, checkpoint: Checkpoint) -> Checkpoint:
@@ -25,7 +25,7 @@ def store_weights(path: Path, checkpoint: Checkpoint) -> Checkpoint:
     for name, parameter in model.named_parameters():
         _round(name, parameter)
     save_checkpoint(path, replace(checkpoint, model=model))
-    return load_checkpoint(path)
+    return load_student(path)
 
 
 def _round(name: str, parameter: nn.Parameter) -> None:

@@ -194,7 +194,7 @@ def test_the_own_server_answers_for_each_of_the_readers_videos(transcript: Trans
 def test_the_configuration_that_the_readme_shows_is_one(tmp_path: Path) -> None:
     (block,) = (block for block in blocks(README.read_text()) if block.language == "toml")
     (tmp_path / "run.toml").write_text(block.code)
-    config = read_config(tmp_path / "run.toml", {})
+    config = read_config(tmp_path / "run.toml", {}, kind=Config)
     assert (config.clip.frames, config.augment.flip, config.train.patience) == (16, False, 3)
 
 

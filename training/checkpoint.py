@@ -2,7 +2,8 @@
 
 A run folder holds
 
-    checkpoint.safetensors   the weights, float32; metadata: format, spec, labels, width, training
+    checkpoint.safetensors   the weights, float32; metadata: format, spec, labels, width, training,
+                             and of a network that takes optical flow also flow
     clips.safetensors        frames uint8 (N, T, S, S, 3) and labels int64 (N,), -1 for unknown:
                              real clips, on which an export is verified
 """
@@ -19,7 +20,8 @@ from safetensors.torch import save
 
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import MotionfitError
-from motionfit.training.model import R2Plus1D
+from motionfit.training.flow_spec import FlowSpec
+from motionfit.training.model import FLOW, RGB, R2Plus1D
 from motionfit.training.whole_files import written_whole
 
 FORMAT = "1"
@@ -44,6 +46,8 @@ class Checkpoint:
     """The width multiplier of ``model``."""
     training: dict[str, Any]
     """The training record, JSON values: recipe, data, figures, versions."""
+    flow: FlowSpec | None = None
+    """How the optical flow that ``model`` takes is computed; None for a model of RGB."""
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -56,6 +60,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "width": repr(checkpoint.width),
         "training": json.dumps(checkpoint.training),
     }
+    if checkpoint.flow is not None:
+        metadata["flow"] = json.dumps(checkpoint.flow.to_json())
     tensors = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
     write_tensors(tensors, path, metadata)
 
@@ -79,6 +85,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
         ) from error
 
 
+def load_student(path: Path) -> Checkpoint:
+    """As ``load_checkpoint``, but refuses a network that takes optical flow."""
+    checkpoint = load_checkpoint(path)
+    if checkpoint.flow is not None:
+        raise CheckpointError(
+            f"{path} holds a network that takes optical flow, which only training computes: it "
+            "makes pseudo-labels and is measured by motionfit-train two-stream; give an RGB student"
+        )
+    return checkpoint
+
+
 def save_clips(path: Path, *, frames: torch.Tensor, labels: torch.Tensor) -> None:
     """Write clips (N, T, S, S, 3) uint8 and class indices (N,) int64 to the file ``path``."""
     tensors = {"frames": frames.contiguous(), "labels": labels.contiguous()}
@@ -99,7 +116,8 @@ def _read(file: Path) -> Checkpoint:
         raise ValueError(f"format is {metadata.get('format')!r}, expected {FORMAT!r}")
     labels = tuple(str(label) for label in json.loads(metadata["labels"]))
     width = float(metadata["width"])
-    model = R2Plus1D(len(labels), width=width)
+    flow = FlowSpec.from_json(json.loads(metadata["flow"])) if "flow" in metadata else None
+    model = R2Plus1D(len(labels), width=width, channels=RGB if flow is None else FLOW)
     model.load_state_dict(state)
     return Checkpoint(
         model=model.eval(),
@@ -107,4 +125,5 @@ def _read(file: Path) -> Checkpoint:
         labels=labels,
         width=width,
         training=json.loads(metadata["training"]),
+        flow=flow,
     )

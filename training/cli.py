@@ -1,22 +1,28 @@
 """motionfit-train: fit a student, evaluate one, describe one."""
 
-import shlex
-import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from motionfit.inference.console import run, stderr
+from motionfit.inference.console import run
 from motionfit.inference.errors import require_extra
-from motionfit.training.config import Config, read_config
+from motionfit.training.config import Config
 from motionfit.training.doctor_command import doctor_command
 from motionfit.training.evaluate_command import evaluate_command
 from motionfit.training.options import with_config_options
-
-NAME = "motionfit-train"
+from motionfit.training.student_command import student_command
+from motionfit.training.teacher_command import teacher_command
+from motionfit.training.training_command import (
+    NAME,
+    ConfigFile,
+    Output,
+    Overrides,
+    Resume,
+    require_training,
+    run_training,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,24 +41,12 @@ Width = Annotated[
 
 
 @app.command("fit")
-@with_config_options
+@with_config_options(Config)
 def fit_command(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Run folder to write; new or empty.")
-    ],
-    overrides: Mapping[str, Mapping[str, Any]],
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "-c", "--config", help="TOML file with the values below; a flag counts before it."
-        ),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume", help="Go on with the stopped run in that folder, with its own values."
-        ),
-    ] = False,
+    output: Output,
+    overrides: Overrides,
+    config: ConfigFile = None,
+    resume: Resume = False,
 ) -> None:
     """Train a student on labelled videos; write RUN/checkpoint.safetensors when it is done.
 
@@ -60,50 +54,22 @@ def fit_command(
     --resume. Videos that cannot be read are named and left out. Without --labelled in the file it
     must be given. Start it with accelerate launch to train with several processes or GPUs.
     """
-    require_extra("train", "accelerate", "safetensors", "tensorboard", "torch", "torchvision")
-    from motionfit.training.fit import CONFIG, FitOptions, fit
-    from motionfit.training.provenance import command_line
+    require_training()
+    from motionfit.training.fit import fit
 
-    resolved = _resumed(output, config, overrides) if resume else _new(output, config, overrides)
-    options = FitOptions(
-        config=resolved,
+    run_training(
+        fit,
+        stage="fit",
+        kind=Config,
         output=output,
+        config=config,
         resume=resume,
-        command=command_line([NAME, *sys.argv[1:]]),
+        overrides=overrides,
     )
-    try:
-        fit(options, console=stderr)
-    except KeyboardInterrupt:
-        if (output / CONFIG).exists():
-            again = shlex.join([NAME, "fit", "--resume", "-o", str(output)])
-            stderr.print(f"stopped; go on with:  {again}", markup=False)
-        raise
 
 
-def _new(output: Path, config: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -> Config:
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise typer.BadParameter(
-            f"{output} exists and is not an empty folder; --resume goes on with a stopped run",
-            param_hint="-o",
-        )
-    return read_config(config, overrides).with_absolute_paths()
-
-
-def _resumed(
-    output: Path, config: Path | None, overrides: Mapping[str, Mapping[str, Any]]
-) -> Config:
-    from motionfit.training.checkpoint import CHECKPOINT
-    from motionfit.training.fit import CONFIG
-
-    if config is not None or overrides:
-        raise typer.BadParameter("a run goes on with its own values; give --resume and -o alone")
-    if (output / CHECKPOINT).exists():
-        raise typer.BadParameter(f"the run in {output} is finished", param_hint="-o")
-    if not (output / CONFIG).exists():
-        raise typer.BadParameter(f"{output} holds no run to go on with", param_hint="-o")
-    return read_config(output / CONFIG, {})
-
-
+app.command("teacher")(teacher_command)
+app.command("student")(student_command)
 app.command("evaluate")(evaluate_command)
 app.command("doctor")(doctor_command)
 

@@ -13,7 +13,7 @@ in which the command runs. Importing this file does not import torch.
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -39,6 +39,19 @@ class Section(BaseModel):
     """One table of the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def with_absolute_paths(self) -> Self:
+        """The same, however the folder in which the command runs is called later."""
+        return self.model_copy(
+            update={name: value.absolute() for name, value in self if isinstance(value, Path)}
+        )
+
+    def record(self) -> dict[str, Any]:
+        """All values that are given, as JSON values; each path cut down to its last part."""
+        return {
+            name: value.resolve().name if isinstance(value, Path) else value
+            for name, value in self.model_dump(exclude_none=True).items()
+        }
 
 
 class Data(Section):
@@ -164,12 +177,27 @@ class Model(Section):
         f"{', '.join(PARTS[:-1])} or {PARTS[-1]}. Repeatable.",
     )
 
+    def with_absolute_paths(self) -> Self:
+        """As ``Section.with_absolute_paths``; a start may be a path or a word."""
+        if self.start is None or not Path(self.start).exists():
+            return self
+        return self.model_copy(update={"start": str(Path(self.start).absolute())})
+
+    def record(self) -> dict[str, Any]:
+        """As ``Section.record``."""
+        return super().record() | ({"start": Path(self.start).name} if self.start else {})
+
 
 class Train(Section):
     """Optimisation."""
 
     epochs: int = Field(
         default=100, ge=1, description="Passes over the videos, one random clip of each a pass."
+    )
+    clips_seen: int = Field(
+        default=0,
+        ge=0,
+        description="Stop after so many clips in place of --epochs; 0: --epochs decides.",
     )
     batch_size: int = Field(default=16, ge=2, description="Clips a forward pass, on each process.")
     accumulate: int = Field(
@@ -224,8 +252,30 @@ class Train(Section):
     seed: int = Field(default=0, ge=0, description="Decides every random number.")
 
 
-class Config(Section):
-    """All of a run."""
+class RunConfig(Section):
+    """All of a run: its fields are sections, no two of which share a name of a value."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Sections and values as JSON values; what is None is left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def to_toml(self) -> str:
+        """The whole configuration as a TOML file that ``read_config`` reads."""
+        return tomli_w.dumps(self.to_json())
+
+    def with_absolute_paths(self) -> Self:
+        """As ``Section.with_absolute_paths``, of each section."""
+        return self.model_copy(
+            update={name: section.with_absolute_paths() for name, section in self}
+        )
+
+    def record(self) -> dict[str, Any]:
+        """As ``Section.record``, of each section."""
+        return {name: section.record() for name, section in self}
+
+
+class Config(RunConfig):
+    """All of a run of ``motionfit-train fit``."""
 
     data: Data
     clip: Clip = Clip()
@@ -234,26 +284,13 @@ class Config(Section):
     model: Model = Model()
     train: Train = Train()
 
-    def to_json(self) -> dict[str, Any]:
-        """Sections and values as JSON values; what is None is left out."""
-        return self.model_dump(mode="json", exclude_none=True)
 
-    def with_absolute_paths(self) -> Self:
-        """The same, however the folder in which the command runs is called later."""
-        data = self.data.model_copy(update=_absolute(self.data))
-        given = self.input.model_copy(update=_absolute(self.input))
-        start = self.model.start
-        if start is not None and Path(start).exists():
-            start = str(Path(start).absolute())
-        model = self.model.model_copy(update={"start": start})
-        return self.model_copy(update={"data": data, "input": given, "model": model})
-
-    def to_toml(self) -> str:
-        """The whole configuration as a TOML file that ``read_config`` reads."""
-        return tomli_w.dumps(self.to_json())
+C = TypeVar("C", bound=RunConfig)
 
 
-def read_config(file: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -> Config:
+def read_config(
+    file: Path | None, overrides: Mapping[str, Mapping[str, Any]], *, kind: type[C]
+) -> C:
     """The configuration of ``file`` (None: defaults), with ``overrides`` by section and name.
 
     Raises ConfigError, which names each wrong value, what was got and what is allowed.
@@ -264,14 +301,11 @@ def read_config(file: Path | None, overrides: Mapping[str, Mapping[str, Any]]) -
         if isinstance(table, dict):
             table.update(changed)
     try:
-        return Config.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         where = "the configuration" if file is None else str(file)
-        raise ConfigError(f"{where}: " + "; ".join(map(_sentence, error.errors()))) from None
-
-
-def _absolute(section: Section) -> dict[str, Path]:
-    return {name: value.absolute() for name, value in section if isinstance(value, Path)}
+        sentences = (_sentence(one, kind=kind) for one in error.errors())
+        raise ConfigError(f"{where}: " + "; ".join(sentences)) from None
 
 
 def _tables(file: Path) -> dict[str, Any]:
@@ -283,21 +317,21 @@ def _tables(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file} is not a TOML file: {error}") from error
 
 
-def _sentence(error: Any) -> str:
+def _sentence(error: Any, *, kind: type[RunConfig]) -> str:
     place = ".".join(map(str, error["loc"]))
     match error["type"]:
         case "missing":
             return f"{place} is missing: give it in the file or as --{place.rpartition('.')[2]}"
         case "extra_forbidden":
-            return f"{place} is unknown; {_known(error['loc'][:-1])}"
+            return f"{place} is unknown; {_known(error['loc'][:-1], kind=kind)}"
         case "value_error":
             return f"{place}: {error['ctx']['error']}"
     return f"{place}: {error['msg'][0].lower()}{error['msg'][1:]}, got {error['input']!r}"
 
 
-def _known(section: tuple[str | int, ...]) -> str:
+def _known(section: tuple[str | int, ...], *, kind: type[RunConfig]) -> str:
     if not section:
-        return f"the sections are {', '.join(Config.model_fields)}"
-    fields = Config.model_fields[str(section[0])].annotation
+        return f"the sections are {', '.join(kind.model_fields)}"
+    fields = kind.model_fields[str(section[0])].annotation
     assert fields is not None
     return f"the values of {section[0]} are {', '.join(fields.model_fields)}"

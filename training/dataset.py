@@ -6,7 +6,7 @@ depend on which process makes it, nor on what was made before.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -48,8 +48,35 @@ class Timed(Protocol):
         """When the last frame leaves the screen."""
 
 
+Batch = Sequence[Tensor]
+"""What a loss takes: clips of N samples, whatever belongs to them, and last the targets"""
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """The length of a run in passes over the samples."""
+
+    number: int
+
+
+class Clips(Protocol):
+    """Training samples made on demand. Picklable."""
+
+    @property
+    def clips_each(self) -> int:
+        """Clips of a sample: R where R clips of a video share one loss."""
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+
+    def __getitem__(self, key: Key) -> Sequence[Tensor | int]:
+        """One sample, without the first dimension of a batch."""
+
+
 class TrainingClips(Dataset[tuple[Tensor, int]]):
     """Random clips (T, S, S, 3) uint8 with their labels, asked for by (epoch, index of video)."""
+
+    clips_each = 1
 
     def __init__(
         self, videos: Sequence[LabelledVideo], *, spec: ClipSpec, augment: Augment, seed: int
@@ -92,9 +119,10 @@ def random_frames(
 class BatchKeys(Sampler[list[Key]]):
     """The batches of a whole run for one of its processes, from step ``first_step`` on.
 
-    Each epoch has an order of its own, of which each process takes its share; videos that do not
-    fill a step of all processes wait for another epoch. A batch is smaller than asked for when
-    there are not enough videos for one step. Raises DatasetError when a process would get none.
+    ``length`` is a number of epochs or, as a plain number, of samples. Each epoch has an order of
+    its own, of which each process takes its share; videos that do not fill a step of all processes
+    wait for another epoch. A batch is smaller than asked for when there are not enough videos for
+    one step. Raises DatasetError when a process would get none.
     """
 
     def __init__(
@@ -102,7 +130,7 @@ class BatchKeys(Sampler[list[Key]]):
         num_videos: int,
         *,
         batch_size: int,
-        epochs: int,
+        length: Epochs | int,
         seed: int,
         first_step: int = 0,
         process: int = 0,
@@ -114,8 +142,13 @@ class BatchKeys(Sampler[list[Key]]):
                 f"{num_videos} videos are too few for {processes} processes: each needs one"
             )
         self.steps_per_epoch = num_videos // (self.batch_size * processes)
+        self.total_steps = (
+            length.number * self.steps_per_epoch
+            if isinstance(length, Epochs)
+            else max(1, round(length / (self.batch_size * processes)))
+        )
         self._num_videos = num_videos
-        self._steps = range(first_step, epochs * self.steps_per_epoch)
+        self._steps = range(first_step, self.total_steps)
         self._seed = seed
         self._share = slice(process * self.batch_size, (process + 1) * self.batch_size)
         self._step_size = processes * self.batch_size
@@ -140,14 +173,12 @@ class BatchKeys(Sampler[list[Key]]):
         return order
 
 
-def clips_loader(
-    clips: TrainingClips, keys: BatchKeys, *, workers: int
-) -> "DataLoader[tuple[Tensor, int]]":
-    """Batches of frames (N, T, S, S, 3) uint8 and labels (N,) int64, made by ``workers`` processes
-    (0: by this one).
+def clips_loader(clips: Clips, keys: BatchKeys, *, workers: int) -> "DataLoader[Any]":
+    """Batches of what ``clips`` gives, made by ``workers`` processes (0: by this one): each a list
+    of tensors with the samples as their first dimension.
     """
     return DataLoader(
-        clips,
+        cast("Dataset[Any]", clips),
         batch_sampler=keys,
         num_workers=workers,
         multiprocessing_context=WorkerContext() if workers else None,

@@ -14,7 +14,7 @@ from rich.progress import track
 
 from motionfit.inference.bundle import sha256_of
 from motionfit.inference.errors import DatasetError, VideoError
-from motionfit.training.checkpoint import CHECKPOINT, Checkpoint, CheckpointError, load_checkpoint
+from motionfit.training.checkpoint import CHECKPOINT, Checkpoint, CheckpointError, load_student
 from motionfit.training.manifest import Filter, Row, data_hash, matching, read_dataset
 from motionfit.training.provenance import git_revision, versions
 from motionfit.training.read_ahead import read_ahead
@@ -52,7 +52,7 @@ class EvaluateOptions:
 def evaluate(options: EvaluateOptions, *, console: Console) -> Report:
     """Evaluate a student. Raises CheckpointError or DatasetError."""
     revision = git_revision()  # before the minutes in which the source may change
-    checkpoint = load_checkpoint(options.run)
+    checkpoint = load_student(options.run)
     dataset = read_dataset(options.labelled, lists=options.lists)
     rows = matching(dataset.rows, options.where)
     if options.held_out:

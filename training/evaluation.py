@@ -12,7 +12,7 @@ from rich.console import Console
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.video import read_clips
 from motionfit.training.manifest import Row
-from motionfit.training.model import R2Plus1D, normalised
+from motionfit.training.model import R2Plus1D, network_input
 from motionfit.training.videos import Unreadable, read_all
 
 BATCH = 32
@@ -58,13 +58,15 @@ def logits_of(model: R2Plus1D, frames: NDArray[np.uint8], *, spec: ClipSpec) -> 
 
 
 def clip_logits(
-    model: R2Plus1D, clips: NDArray[np.uint8], *, spec: ClipSpec
+    model: R2Plus1D, clips: NDArray[np.uint8] | NDArray[np.float32], *, spec: ClipSpec
 ) -> NDArray[np.float32]:
-    """Logits (N, classes) float32 of clips (N, T, S, S, 3), computed where the model is."""
+    """Logits (N, classes) float32 of clips (N, T, S, S, 3) uint8, or of flow (N, T, S, S, 2)
+    float32, computed where the model is.
+    """
     device = next(model.parameters()).device
     with torch.inference_mode():
         parts = [
-            model(normalised(torch.from_numpy(clips[i : i + BATCH]).to(device), spec=spec))[0]
+            model(network_input(torch.from_numpy(clips[i : i + BATCH]).to(device), spec=spec))[0]
             for i in range(0, len(clips), BATCH)
         ]
         return np.asarray(torch.cat(parts).float().cpu().numpy())

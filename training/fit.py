@@ -1,41 +1,27 @@
-"""One training run, from a labelled data set to a run folder.
+"""One supervised training run, from a labelled data set to a run folder.
 
-A run folder holds
-
-    config.toml              the resolved configuration, which --resume reads
-    videos.csv               which videos are trained on and which are held out
-    log.jsonl, tensorboard/  the figures of every epoch
-    clips.safetensors        real clips, on which an export is verified
-    state.safetensors        what --resume goes on from; gone when the run is finished
-    checkpoint.safetensors   the student; it appears last and complete
+Besides what every run folder holds (see ``session``) there is clips.safetensors: real clips, on
+which an export is verified.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
-from accelerate.utils import broadcast_object_list  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 from rich.console import Console
 
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import DatasetError
 from motionfit.training.cache import Cache, open_cache
 from motionfit.training.calibration import calibrate, scores_of
-from motionfit.training.checkpoint import (
-    CHECKPOINT,
-    CLIPS,
-    Checkpoint,
-    save_checkpoint,
-    save_clips,
-)
-from motionfit.training.config import Config, Data, Input
+from motionfit.training.checkpoint import CLIPS, Checkpoint, save_clips
+from motionfit.training.config import Config, Data
 from motionfit.training.dataset import LabelledVideo, TrainingClips
 from motionfit.training.evaluation import TestVideos, accuracy, logits_of, read_test_videos
 from motionfit.training.loop import Task, check_precision, train
@@ -49,36 +35,22 @@ from motionfit.training.manifest import (
     without,
 )
 from motionfit.training.model import R2Plus1D
+from motionfit.training.objectives import CrossEntropy
 from motionfit.training.parts import freeze
-from motionfit.training.provenance import git_revision, versions
 from motionfit.training.record import (
     Measured,
     copied_from,
     data_record,
     measured_on,
     not_measured,
-    without_folders,
 )
+from motionfit.training.session import RunOptions, begin, finish, shared
 from motionfit.training.splits import held_out_share
 from motionfit.training.start import Start, load_start
-from motionfit.training.state import STATE
-from motionfit.training.used_videos import write_used
-from motionfit.training.whole_files import written_whole
 
-CONFIG = "config.toml"
 SAVED_CLIPS = 32
 
-
-@dataclass(frozen=True, kw_only=True)
-class FitOptions:
-    """What to train on what, and where to put it."""
-
-    config: Config
-    output: Path
-    resume: bool
-    """Whether ``output`` holds a run that goes on."""
-    command: str
-    """The command line, for the record."""
+FitOptions = RunOptions[Config]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,15 +75,13 @@ def fit(options: FitOptions, *, console: Console) -> None:
     process = PartialState()
     if not process.is_main_process:
         console = Console(quiet=True)
-    revision = git_revision()  # before hours of training in which the source may change
     config = options.config
     plan = make_plan(config, console=console)
-    if process.is_main_process:
-        options.output.mkdir(parents=True, exist_ok=True)
-        with written_whole(options.output / CONFIG) as unfinished:
-            unfinished.write_text(config.to_toml(), encoding="utf-8")
-        write_used(options.output, training=plan.training, held_out=plan.held_out)
-    with _shared_cache(plan, config.input, console=console) as cache:
+    record = begin(options, training=plan.training, held_out=plan.held_out)
+    short_side = plan.spec.short_side
+    with shared(
+        open_cache(plan.training, short_side=short_side, config=config.input, console=console)
+    ) as cache:
         test = None
         if process.is_main_process:
             test = _test_videos(plan, cache, console=console)
@@ -123,7 +93,7 @@ def fit(options: FitOptions, *, console: Console) -> None:
         return
     measured = plan.copied or not_measured()
     if plan.held_out:
-        measured = _measure(model, test, plan=plan)
+        measured = measure(logits_of(model, test.frames, spec=plan.spec), test.labels)
     console.print(str(measured), highlight=False)
     checkpoint = Checkpoint(
         model=model,
@@ -131,12 +101,8 @@ def fit(options: FitOptions, *, console: Console) -> None:
         labels=plan.labels,
         width=plan.start.width,
         training={
-            "command": options.command,
             "start": plan.start.origin,
-            "configuration": without_folders(config),
             "seconds": round(seconds, 1),
-            "git_revision": revision,
-            "versions": versions(),
             "data": data_record(
                 config.data,
                 training=plan.training,
@@ -146,9 +112,7 @@ def fit(options: FitOptions, *, console: Console) -> None:
             "measured": measured.record(),
         },
     )
-    save_checkpoint(options.output / CHECKPOINT, checkpoint)
-    (options.output / STATE).unlink(missing_ok=True)
-    console.print(f"wrote {options.output / CHECKPOINT}", highlight=False, markup=False)
+    finish(options, checkpoint, record=record, console=console)
 
 
 def make_plan(config: Config, *, console: Console) -> Plan:
@@ -194,21 +158,6 @@ def split_rows(
     return training, held_out
 
 
-@contextmanager
-def _shared_cache(plan: Plan, config: Input, *, console: Console) -> Iterator[Cache]:
-    """The main process's cache, which all processes of this machine use."""
-    process = PartialState()
-    with ExitStack() as stack:
-        shared: list[Any] = [None]
-        if process.is_main_process:
-            short_side = plan.spec.short_side
-            shared[0] = stack.enter_context(
-                open_cache(plan.training, short_side=short_side, config=config, console=console)
-            )
-        yield broadcast_object_list(shared)[0]
-        process.wait_for_everyone()  # as long as others use it, it must stay open
-
-
 def _test_videos(plan: Plan, cache: Cache, *, console: Console) -> TestVideos:
     """The held-out videos or, without any, some training videos, so that clips can be saved."""
     rows = plan.held_out or _spaced([row for row, _ in cache.videos], SAVED_CLIPS)
@@ -223,6 +172,7 @@ def _train(
     task = Task(
         model=plan.start.model,
         clips=TrainingClips(videos, spec=plan.spec, augment=config.augment, seed=config.train.seed),
+        objective=CrossEntropy(spec=plan.spec, label_smoothing=config.train.label_smoothing),
         evaluate=partial(_held_out_figures, test=test, spec=plan.spec)
         if plan.held_out and test is not None
         else None,
@@ -246,11 +196,11 @@ def _held_out_figures(
     return {"held_out_accuracy": accuracy(scores, test.labels)}
 
 
-def _measure(model: R2Plus1D, test: TestVideos, *, plan: Plan) -> Measured:
-    logits = logits_of(model, test.frames, spec=plan.spec)
-    calibration = calibrate(logits, test.labels)
+def measure(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Measured:
+    """Calibration and accuracy on held-out videos: their logits (V, K, classes), classes (V,)."""
+    calibration = calibrate(logits, labels)
     scores = scores_of(logits, temperature=calibration.temperature)
-    return measured_on(calibration, videos=len(test.labels), accuracy=accuracy(scores, test.labels))
+    return measured_on(calibration, videos=len(labels), accuracy=accuracy(scores, labels))
 
 
 def _spaced(rows: Sequence[Row], count: int) -> tuple[Row, ...]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator, PartialState  # type: ignore[import-untyped]
@@ -23,9 +22,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from motionfit.training.checkpoint import CheckpointError
 from motionfit.training.config import ConfigError, Train
-from motionfit.training.dataset import BatchKeys, TrainingClips, clips_loader
+from motionfit.training.dataset import Batch, BatchKeys, Clips, Epochs, clips_loader
 from motionfit.training.logbook import Logbook, open_logbook
-from motionfit.training.model import R2Plus1D, normalised
+from motionfit.training.model import R2Plus1D
+from motionfit.training.objectives import Forward, Objective
 from motionfit.training.optimisation import make_optimizer, moving_average, warmup_then_cosine
 from motionfit.training.parts import parameter_groups
 from motionfit.training.state import (
@@ -49,7 +49,8 @@ class Task:
 
     model: R2Plus1D
     """With frozen parts already frozen."""
-    clips: TrainingClips
+    clips: Clips
+    objective: Objective
     evaluate: Evaluate | None
     """Figures of held-out videos, ``held_out_accuracy`` among them; None if there are none."""
     fingerprint: str
@@ -99,9 +100,14 @@ class Loop:
         return model
 
     @property
-    def total_steps(self) -> int:
-        """Forward passes of the whole run."""
-        return self.config.epochs * self.keys.steps_per_epoch
+    def epoch(self) -> int:
+        """The one under way or just ended, counted from 1."""
+        return math.ceil(self.course.step / self.keys.steps_per_epoch)
+
+    @property
+    def epochs(self) -> int:
+        """Of the whole run, the last perhaps not a whole one."""
+        return math.ceil(self.keys.total_steps / self.keys.steps_per_epoch)
 
 
 def train(
@@ -162,8 +168,10 @@ def set_up(task: Task, *, config: Train, accelerator: Accelerator, state: State 
         accelerator=accelerator,
         keys=BatchKeys(
             len(task.clips),
-            batch_size=config.batch_size,
-            epochs=config.epochs,
+            batch_size=max(1, config.batch_size // task.clips.clips_each),
+            length=config.clips_seen // task.clips.clips_each
+            if config.clips_seen
+            else Epochs(config.epochs),
             seed=config.seed,
             first_step=course.step,
             process=accelerator.process_index,
@@ -189,13 +197,14 @@ def _train(loop: Loop, *, wish: StopWish, workers: int, run: Path, logbook: Logb
     saved_at = time.monotonic()
     loop.wrapped.train()
     with Progress(console=logbook.console if logbook else Console(quiet=True)) as progress:
-        bar = progress.add_task("training", total=loop.total_steps, completed=course.step)
-        for frames, labels in _timed(loader, course):
-            updated = step(loop, forward, frames, labels)
+        bar = progress.add_task("training", total=loop.keys.total_steps, completed=course.step)
+        for batch in _timed(loader, course):
+            updated = step(loop, forward, batch)
             progress.advance(bar)
-            if course.step % per_epoch == 0 and _epoch_done(loop, logbook):
+            ended = course.step == loop.keys.total_steps
+            if (ended or course.step % per_epoch == 0) and _epoch_done(loop, logbook):
                 return
-            if not updated or course.step == loop.total_steps:
+            if not updated or ended:
                 continue
             stopping = _anyone(accelerator, wish.made)
             due = time.monotonic() - saved_at > config.save_minutes * 60
@@ -206,7 +215,7 @@ def _train(loop: Loop, *, wish: StopWish, workers: int, run: Path, logbook: Logb
                 raise KeyboardInterrupt
 
 
-def _timed(loader: Iterable[Any], course: Course) -> Iterator[tuple[Tensor, Tensor]]:
+def _timed(loader: Iterable[Batch], course: Course) -> Iterator[Batch]:
     """The batches, noting in ``course`` how long each was waited for and worked on."""
     batches = iter(loader)
     while True:
@@ -221,28 +230,24 @@ def _timed(loader: Iterable[Any], course: Course) -> Iterator[tuple[Tensor, Tens
         yield batch
 
 
-def step(loop: Loop, forward: Callable[[Tensor], Any], frames: Tensor, labels: Tensor) -> bool:
+def step(loop: Loop, forward: Forward, batch: Batch) -> bool:
     """One forward and backward pass; True if the weights were updated after it."""
     started = time.perf_counter()
     config, course, accelerator = loop.config, loop.course, loop.accelerator
     device = accelerator.device
-    updating = (course.step + 1) % config.accumulate == 0 or course.step + 1 == loop.total_steps
+    number = course.step + 1
+    updating = number % config.accumulate == 0 or number == loop.keys.total_steps
     dtype = AUTOCAST[config.precision]
-    labels = labels.to(device)
     with nullcontext() if updating else accelerator.no_sync(loop.wrapped):
-        clips = normalised(frames.to(device), spec=loop.task.clips.spec)
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-            logits, _ = forward(clips)
-        loss = nn.functional.cross_entropy(
-            logits.float(), labels, label_smoothing=config.label_smoothing
-        )
-        loop.scaler.scale(loss / config.accumulate).backward()  # type: ignore[no-untyped-call]
+            outcome = loop.task.objective(forward, *(tensor.to(device) for tensor in batch))
+        loop.scaler.scale(outcome.loss / config.accumulate).backward()  # type: ignore[no-untyped-call]
     if updating:
         _update(loop)
     course.step += 1
-    course.loss_sum += float(loss.detach()) * len(labels)
-    course.right += int((logits.argmax(1) == labels).sum())
-    course.seen += len(labels)
+    course.loss_sum += float(outcome.loss.detach()) * outcome.samples
+    course.right += outcome.right
+    course.seen += outcome.samples
     course.seconds += time.perf_counter() - started
     return updating
 
@@ -265,7 +270,7 @@ def _rates(loop: Loop) -> list[float]:
     """The learning rate of each parameter group at the update under way."""
     accumulate = loop.config.accumulate
     factor = warmup_then_cosine(
-        math.ceil(loop.total_steps / accumulate), warmup=loop.config.warmup
+        math.ceil(loop.keys.total_steps / accumulate), warmup=loop.config.warmup
     )(loop.course.step // accumulate)
     return [peak * factor for peak in loop.peaks]
 
@@ -273,17 +278,17 @@ def _rates(loop: Loop) -> list[float]:
 def _epoch_done(loop: Loop, logbook: Logbook | None) -> bool:
     """Note the epoch's figures and look at held-out videos when due. True if it was the last."""
     config, course, accelerator = loop.config, loop.course, loop.accelerator
-    epoch = course.step // loop.keys.steps_per_epoch
+    epoch, epochs = loop.epoch, loop.epochs
     figures = _epoch_figures(loop)
     course.loss_sum = course.right = course.seen = course.seconds = course.waited = 0.0
-    look = epoch % max(1, config.epochs // config.evaluations) == 0 or epoch == config.epochs
+    look = epoch % max(1, epochs // config.evaluations) == 0 or epoch == epochs
     enough = False
     if logbook is not None:
         if look and loop.task.evaluate is not None:
             figures |= loop.task.evaluate(loop.student.eval())
             loop.wrapped.train()
             enough = _enough(loop, accuracy=figures["held_out_accuracy"])
-        logbook.write(figures, epoch=epoch, epochs=config.epochs)
+        logbook.write(figures, epoch=epoch, epochs=epochs)
         if enough:
             logbook.console.print(
                 f"stopped early: no better held-out accuracy in {config.patience} looks"
@@ -299,7 +304,7 @@ def _epoch_figures(loop: Loop) -> dict[str, float]:
         "loss": loss_sum / seen,
         "training_accuracy": right / seen,
         "learning_rate": loop.optimizer.param_groups[0]["lr"],
-        "clips_per_second": seen / course.seconds,
+        "clips_per_second": seen * loop.task.clips.clips_each / course.seconds,
         "waiting_share": course.waited / course.seconds,
     }
 

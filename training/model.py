@@ -13,18 +13,21 @@ from motionfit.inference.clip import ClipSpec
 
 STEM_MIDDLE = 45
 STAGES = (64, 128, 256, 512)
+RGB, FLOW = 3, 2
+"""Channels of the two kinds of clips."""
 
 
 class R2Plus1D(nn.Module):
     """R(2+1)D-18. At width 1 torchvision's ``R2Plus1D_18_Weights`` load with ``strict=True``.
 
     ``width`` multiplies every channel count: 0.25 has about 2 M parameters, 1.0 has 31 M.
+    ``channels`` is 3 for RGB and 2 for optical flow.
     """
 
-    def __init__(self, num_classes: int, *, width: float = 1.0) -> None:
+    def __init__(self, num_classes: int, *, width: float = 1.0, channels: int = RGB) -> None:
         super().__init__()
         stages = [_scaled(channels, width) for channels in STAGES]
-        self.stem = _stem(_scaled(STEM_MIDDLE, width), stages[0])
+        self.stem = _stem(channels, _scaled(STEM_MIDDLE, width), stages[0])
         self.layer1 = _stage(stages[0], stages[0], stride=1)
         self.layer2 = _stage(stages[0], stages[1], stride=2)
         self.layer3 = _stage(stages[1], stages[2], stride=2)
@@ -34,9 +37,9 @@ class R2Plus1D(nn.Module):
         self.apply(_initialise)
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, classes) and embedding (N, 512 x width) of clips (N, 3, T, H, W).
+        """Logits (N, classes) and embedding (N, 512 x width) of clips (N, channels, T, H, W).
 
-        ``clips`` is float32, scaled to 0..1 and normalised with the ClipSpec's mean and std.
+        ``clips`` is float32, as ``network_input`` makes it.
         """
         features = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(clips)))))
         embedding = self.avgpool(features).flatten(1)
@@ -53,13 +56,22 @@ def normalised(frames: Tensor, *, spec: ClipSpec) -> Tensor:
     return ((frames.float() / 255 - mean) / std).permute(0, 4, 1, 2, 3)
 
 
+def network_input(clips: Tensor, *, spec: ClipSpec) -> Tensor:
+    """What the model takes: RGB (N, T, S, S, 3) uint8 normalised, or optical flow (N, T, S, S, 2),
+    float32 in units of its bound (-1 to 1), as it is; both with the channels first.
+    """
+    if clips.shape[-1] == RGB:
+        return normalised(clips, spec=spec)
+    return clips.permute(0, 4, 1, 2, 3)
+
+
 def _scaled(channels: int, width: float) -> int:
     return max(1, round(channels * width))
 
 
-def _stem(middle: int, out: int) -> nn.Sequential:
+def _stem(channels: int, middle: int, out: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv3d(3, middle, (1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False),
+        nn.Conv3d(channels, middle, (1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False),
         nn.BatchNorm3d(middle),
         nn.ReLU(inplace=True),
         nn.Conv3d(middle, out, (3, 1, 1), padding=(1, 0, 0), bias=False),

@@ -11,42 +11,49 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from motionfit.training.config import Config, ConfigError
+from motionfit.training.config import ConfigError, RunConfig
 
 
-def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
-    """``command`` with a flag for each configuration value.
+def with_config_options(
+    kind: type[RunConfig],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command a flag for each value of a configuration.
 
     Those that were given reach it as ``overrides``, a mapping of sections to names to values.
     """
-    fields = _fields()
+    fields = _fields(kind)
 
-    def with_flags(**arguments: Any) -> None:
-        overrides: dict[str, dict[str, Any]] = {}
-        for name, (section, field) in fields.items():
-            value = arguments.pop(name)
-            if value is not None and value != []:
-                overrides.setdefault(section, {})[name] = _value(value, field=field, name=name)
-        command(**arguments, overrides=overrides)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def with_flags(**arguments: Any) -> None:
+            overrides: dict[str, dict[str, Any]] = {}
+            for name, (section, field) in fields.items():
+                value = arguments.pop(name)
+                if value is not None and value != []:
+                    overrides.setdefault(section, {})[name] = _value(value, field=field, name=name)
+            command(**arguments, overrides=overrides)
 
-    own = [
-        parameter
-        for parameter in inspect.signature(command, eval_str=True).parameters.values()
-        if parameter.name != "overrides"
-    ]
-    flags = [_flag(name, section=section, field=field) for name, (section, field) in fields.items()]
-    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *flags)]
-    with_flags.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_flags.__annotations__ = {one.name: one.annotation for one in parameters}
-    with_flags.__doc__ = command.__doc__
-    return with_flags
+        own = [
+            parameter
+            for parameter in inspect.signature(command, eval_str=True).parameters.values()
+            if parameter.name != "overrides"
+        ]
+        flags = [
+            _flag(name, section=section, field=field) for name, (section, field) in fields.items()
+        ]
+        parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in (*own, *flags)]
+        with_flags.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        with_flags.__annotations__ = {one.name: one.annotation for one in parameters}
+        with_flags.__doc__ = command.__doc__
+        return with_flags
+
+    return decorate
 
 
-def _fields() -> Mapping[str, tuple[str, FieldInfo]]:
+def _fields(kind: type[RunConfig]) -> Mapping[str, tuple[str, FieldInfo]]:
     """Each value's name -> its section and itself. No two sections share a name."""
     return {
         name: (section, field)
-        for section, table in Config.model_fields.items()
+        for section, table in kind.model_fields.items()
         for name, field in typing.cast("type[BaseModel]", table.annotation).model_fields.items()
     }
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from motionfit.inference.clip import ClipSpec
 from motionfit.training.calibration import Calibration
-from motionfit.training.checkpoint import CheckpointError, load_checkpoint
-from motionfit.training.config import Config, Data
+from motionfit.training.checkpoint import CheckpointError, load_student
+from motionfit.training.config import Data
 from motionfit.training.manifest import Row, data_hash
 from motionfit.training.videos import Unreadable
 
@@ -63,7 +63,7 @@ def copied_from(run: Path, *, spec: ClipSpec, labels: Sequence[str]) -> Measured
 
     Raises CheckpointError when that run has none, or was made with other classes or clips.
     """
-    earlier = load_checkpoint(run)
+    earlier = load_student(run)
     if not earlier.training["measured"]["figures"]:
         raise CheckpointError(f"{run} held no videos out, so there is no calibration to copy")
     if tuple(labels) != earlier.labels:
@@ -79,21 +79,6 @@ def copied_from(run: Path, *, spec: ClipSpec, labels: Sequence[str]) -> Measured
         source=f"the held-out videos of the earlier run {run.resolve().name}",
         figures=earlier.training["measured"]["figures"],
     )
-
-
-def without_folders(config: Config) -> dict[str, Any]:
-    """The configuration as JSON values, each path cut down to its last part."""
-    sections = config.model_dump(exclude_none=True)
-    recorded = {
-        section: {
-            name: value.resolve().name if isinstance(value, Path) else value
-            for name, value in values.items()
-        }
-        for section, values in sections.items()
-    }
-    if config.model.start is not None:
-        recorded["model"]["start"] = Path(config.model.start).name
-    return recorded
 
 
 def data_record(

@@ -7,7 +7,7 @@ from pathlib import Path
 from motionfit.inference.bundle import MANIFEST, WEIGHTS, Bundle, embedded_path, sha256_of
 from motionfit.inference.clip import KINETICS_MEAN, KINETICS_STD, ClipSpec, Triple
 from motionfit.training import kinetics
-from motionfit.training.checkpoint import CHECKPOINT, CheckpointError, load_checkpoint
+from motionfit.training.checkpoint import CHECKPOINT, CheckpointError, load_student
 from motionfit.training.config import PARTS
 from motionfit.training.model import R2Plus1D
 
@@ -98,7 +98,7 @@ def _bundle(path: Path, name: str) -> _Source:
 
 
 def _checkpoint(path: Path, name: str) -> _Source:
-    checkpoint = load_checkpoint(path)
+    checkpoint = load_student(path)
     return _Source(
         model=checkpoint.model,
         width=checkpoint.width,

@@ -20,7 +20,7 @@ def test_a_file_gives_values_and_the_command_line_counts_before_it(tmp_path: Pat
         '[data]\nlabelled = "videos"\n[train]\nepochs = 5\nseed = 3\n'
         "[train.learning_rate_factors]\nstem = 0.1\n",
     )
-    config = read_config(file, {"train": {"epochs": 9}, "clip": {"frames": 16}})
+    config = read_config(file, {"train": {"epochs": 9}, "clip": {"frames": 16}}, kind=Config)
     assert config.data.labelled == Path("videos")
     assert (config.train.epochs, config.train.seed, config.clip.frames) == (9, 3, 16)
     assert config.train.learning_rate_factors == {"stem": 0.1}
@@ -31,7 +31,7 @@ def test_a_section_that_is_no_table_is_named(tmp_path: Path) -> None:
     file = write(tmp_path / "run.toml", "train = 3\n")
     for overrides in ({}, {"train": {"epochs": 2}}):
         with pytest.raises(ConfigError, match="train: .*got 3"):
-            read_config(file, {**LABELLED, **overrides})  # type: ignore[dict-item]
+            read_config(file, {**LABELLED, **overrides}, kind=Config)  # type: ignore[dict-item]
 
 
 def test_what_is_written_reads_back_as_the_same(tmp_path: Path) -> None:
@@ -42,10 +42,11 @@ def test_what_is_written_reads_back_as_the_same(tmp_path: Path) -> None:
             "train": {"learning_rate": 1 / 3, "learning_rate_factors": {"fc": 10}, "compile": True},
             "model": {"freeze": ["stem", "layer1"], "start": "embedded"},
         },
+        kind=Config,
     ).with_absolute_paths()
     assert config.data.labelled == Path.cwd() / "videos"
     assert config.model.start == "embedded"
-    assert read_config(write(tmp_path / "again.toml", config.to_toml()), {}) == config
+    assert read_config(write(tmp_path / "again.toml", config.to_toml()), {}, kind=Config) == config
 
 
 @pytest.mark.parametrize(
@@ -69,13 +70,13 @@ def test_a_wrong_value_is_named_with_what_is_allowed(
     tmp_path: Path, wrong: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        read_config(None, wrong)  # type: ignore[arg-type]
+        read_config(None, wrong, kind=Config)  # type: ignore[arg-type]
 
 
 def test_every_wrong_value_is_named_at_once(tmp_path: Path) -> None:
     file = write(tmp_path / "run.toml", "[train]\nepochs = 0\nbatch = 3\n")
     with pytest.raises(ConfigError) as raised:
-        read_config(file, {})
+        read_config(file, {}, kind=Config)
     text = str(raised.value)
     assert text.startswith(f"{file}: ")
     assert all(part in text for part in ("data is missing", "train.epochs", "train.batch"))
@@ -83,14 +84,14 @@ def test_every_wrong_value_is_named_at_once(tmp_path: Path) -> None:
 
 def test_a_file_that_is_absent_or_no_toml_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no configuration at"):
-        read_config(tmp_path / "absent.toml", {})
+        read_config(tmp_path / "absent.toml", {}, kind=Config)
     with pytest.raises(ConfigError, match=r"broken.toml is not a TOML file: .*line 1"):
-        read_config(write(tmp_path / "broken.toml", "epochs: 3"), {})
+        read_config(write(tmp_path / "broken.toml", "epochs: 3"), {}, kind=Config)
     with pytest.raises(ConfigError, match="is not a TOML file"):
-        read_config(tmp_path, {})
+        read_config(tmp_path, {}, kind=Config)
 
 
 def test_a_clip_that_cannot_be_is_refused_by_the_clip_spec() -> None:
-    config = read_config(None, {**LABELLED, "clip": {"short_side": 32, "crop": 64}})
+    config = read_config(None, {**LABELLED, "clip": {"short_side": 32, "crop": 64}}, kind=Config)
     with pytest.raises(SpecError, match="crop must be an integer from 8 to 32, got 64"):
         config.clip.spec()

@@ -13,6 +13,7 @@ from motionfit.training.cached_video import CachedVideo, Stored
 from motionfit.training.config import Augment
 from motionfit.training.dataset import (
     BatchKeys,
+    Epochs,
     Key,
     LabelledVideo,
     TrainingClips,
@@ -75,7 +76,7 @@ def test_batches_depend_neither_on_the_number_of_worker_processes_nor_on_the_ran
     clips: TrainingClips,
 ) -> None:
     before = torch.random.get_rng_state()
-    keys = BatchKeys(len(clips), batch_size=3, epochs=2, seed=1)
+    keys = BatchKeys(len(clips), batch_size=3, length=Epochs(2), seed=1)
     alone = list(clips_loader(clips, keys, workers=0))
     assert len(alone) == len(keys) == 4
     for frames, labels in alone:
@@ -182,7 +183,7 @@ def flat(keys: BatchKeys) -> list[Key]:
 
 
 def test_each_epoch_has_every_video_once_in_an_order_of_its_own() -> None:
-    keys = BatchKeys(50, batch_size=10, epochs=3, seed=3)
+    keys = BatchKeys(50, batch_size=10, length=Epochs(3), seed=3)
     assert (len(keys), keys.steps_per_epoch) == (15, 5)
     batches = list(keys)
     assert [len(batch) for batch in batches] == [10] * 15
@@ -194,11 +195,11 @@ def test_each_epoch_has_every_video_once_in_an_order_of_its_own() -> None:
         orders.append(order)
     assert len(set(orders)) == 3
     assert list(keys) == batches
-    assert flat(BatchKeys(50, batch_size=10, epochs=3, seed=4)) != flat(keys)
+    assert flat(BatchKeys(50, batch_size=10, length=Epochs(3), seed=4)) != flat(keys)
 
 
 def test_an_incomplete_step_is_dropped() -> None:
-    keys = BatchKeys(50, batch_size=16, epochs=2, seed=3)
+    keys = BatchKeys(50, batch_size=16, length=Epochs(2), seed=3)
     assert (len(keys), keys.steps_per_epoch) == (6, 3)
     assert {len(batch) for batch in keys} == {16}
     assert len(set(flat(keys))) == 96
@@ -206,27 +207,30 @@ def test_an_incomplete_step_is_dropped() -> None:
 
 @pytest.mark.parametrize("first_step", [0, 1, 5, 7, 14, 15])
 def test_a_run_goes_on_from_any_step_as_if_it_had_not_stopped(first_step: int) -> None:
-    whole = list(BatchKeys(50, batch_size=10, epochs=3, seed=3))
-    rest = BatchKeys(50, batch_size=10, epochs=3, seed=3, first_step=first_step)
+    whole = list(BatchKeys(50, batch_size=10, length=Epochs(3), seed=3))
+    rest = BatchKeys(50, batch_size=10, length=Epochs(3), seed=3, first_step=first_step)
     assert list(rest) == whole[first_step:]
     assert len(rest) == 15 - first_step
     assert rest.steps_per_epoch == 5
 
 
 def test_processes_share_what_one_process_would_take_in_bigger_batches() -> None:
-    alone = BatchKeys(50, batch_size=12, epochs=2, seed=3)
+    alone = BatchKeys(50, batch_size=12, length=Epochs(2), seed=3)
     shares = [
-        BatchKeys(50, batch_size=4, epochs=2, seed=3, process=process, processes=3)
+        BatchKeys(50, batch_size=4, length=Epochs(2), seed=3, process=process, processes=3)
         for process in range(3)
     ]
     assert [sum(batches, []) for batches in zip(*shares, strict=True)] == list(alone)
 
 
 def test_with_few_videos_a_batch_is_what_there_is() -> None:
-    few = BatchKeys(5, batch_size=16, epochs=2, seed=3)
+    few = BatchKeys(5, batch_size=16, length=Epochs(2), seed=3)
     assert (few.batch_size, few.steps_per_epoch, len(few)) == (5, 1, 2)
-    halves = [BatchKeys(5, batch_size=16, epochs=1, seed=3, process=p, processes=2) for p in (0, 1)]
+    halves = [
+        BatchKeys(5, batch_size=16, length=Epochs(1), seed=3, process=p, processes=2)
+        for p in (0, 1)
+    ]
     assert [len(flat(half)) for half in halves] == [2, 2]
     assert not set(flat(halves[0])) & set(flat(halves[1]))
     with pytest.raises(DatasetError, match="3 videos are too few for 4 processes"):
-        BatchKeys(3, batch_size=16, epochs=1, seed=3, processes=4)
+        BatchKeys(3, batch_size=16, length=Epochs(1), seed=3, processes=4)

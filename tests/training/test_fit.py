@@ -20,8 +20,9 @@ from motionfit.inference.errors import DatasetError
 from motionfit.inference.video import read_clips
 from motionfit.training.checkpoint import CHECKPOINT, CLIPS, CheckpointError, load_checkpoint
 from motionfit.training.config import Config, ConfigError
-from motionfit.training.fit import CONFIG, FitOptions, fit
+from motionfit.training.fit import FitOptions, fit
 from motionfit.training.manifest import read_manifest
+from motionfit.training.session import CONFIG
 from motionfit.training.state import STATE, load_state
 from motionfit.training.used_videos import read_used
 

@@ -21,6 +21,7 @@ from motionfit.training.dataset import LabelledVideo, TrainingClips
 from motionfit.training.loop import Evaluate, Task, train
 from motionfit.training.manifest import labels_of, read_manifest
 from motionfit.training.model import R2Plus1D
+from motionfit.training.objectives import CrossEntropy
 from motionfit.training.parts import freeze
 from motionfit.training.state import STATE, load_state
 
@@ -59,6 +60,7 @@ def trained(
     task = Task(
         model=model or new_model(),
         clips=TrainingClips(videos, spec=spec, augment=Augment(), seed=0),
+        objective=CrossEntropy(spec=spec, label_smoothing=config.label_smoothing),
         evaluate=evaluate,
         fingerprint=fingerprint,
     )

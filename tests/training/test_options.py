@@ -21,7 +21,7 @@ def overrides_of(*arguments: str) -> Mapping[str, Mapping[str, Any]]:
     app, got = typer.Typer(), []
 
     @app.command()
-    @with_config_options
+    @with_config_options(Config)
     def command(overrides: Mapping[str, Mapping[str, Any]], plain: int = 1) -> None:
         """A command."""
         got.append(overrides)
@@ -49,7 +49,7 @@ def test_only_what_was_given_overrides_and_lands_in_its_section() -> None:
         "--labelled", "videos", "--freeze", "stem", "--learning-rate-factors", "layer1=0.1",
         "--precision", "bf16", "--compile", "--hold-out-share", "0",
     )  # fmt: skip
-    config = read_config(None, given)
+    config = read_config(None, given, kind=Config)
     assert {section: set(values) for section, values in given.items()} == {
         "train": {"epochs", "learning_rate", "learning_rate_factors", "precision", "compile"},
         "augment": {"flip"},

@@ -84,7 +84,7 @@ from motionfit.inference.clip import ClipSpec
 from motionfit.inference.console import run
 from motionfit.training.cache import open_cache
 from motionfit.training.config import Augment, Input
-from motionfit.training.dataset import BatchKeys, LabelledVideo, TrainingClips, clips_loader
+from motionfit.training.dataset import BatchKeys, Epochs, LabelledVideo, TrainingClips, clips_loader
 from motionfit.training.manifest import read_manifest
 from motionfit.training.stop import stop_wish
 
@@ -94,7 +94,7 @@ def main(**_):
     with open_cache(rows, short_side=24, config=Input(), console=Console(quiet=True)) as cache:
         videos = [LabelledVideo(video=video, label=0) for _, video in cache.videos]
         clips = TrainingClips(videos, spec=spec, augment=Augment(), seed=0)
-        keys = BatchKeys(len(clips), batch_size=4, epochs=10**9, seed=0)
+        keys = BatchKeys(len(clips), batch_size=4, length=Epochs(10**9), seed=0)
         batches = iter(clips_loader(clips, keys, workers=1))
         next(batches)
         with stop_wish() as wish:
