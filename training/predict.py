@@ -33,7 +33,7 @@ from motionfit.training.predictions import (
     part_file,
     write_part,
 )
-from motionfit.training.videos import reading_processes
+from motionfit.training.videos import Unreadable, reading_processes
 from motionfit.training.views import crop_corners
 from motionfit.training.workers import WorkerContext
 
@@ -75,10 +75,16 @@ class Part:
     """The checkpoint file"""
     about: About
     videos: tuple[tuple[str, GridVideo], ...]
+    unreadable: tuple[Unreadable, ...]
     file: Path
     """Where the predictions go"""
     batch_size: int
     device: str
+
+    @property
+    def size(self) -> int:
+        """The number of its videos, with those that cannot be read."""
+        return len(self.videos) + len(self.unreadable)
 
 
 def rgb_grid(video: CachedVideo, *, spec: ClipSpec, clips: int) -> RgbGrid:
@@ -95,6 +101,7 @@ def part_count(videos: int) -> int:
 def predict(
     videos: Sequence[tuple[str, GridVideo]],
     *,
+    unreadable: Sequence[Unreadable],
     teacher: Path,
     about: About,
     folder: Path,
@@ -102,7 +109,8 @@ def predict(
     processes: int | None,
     console: Console,
 ) -> None:
-    """Write the parts that ``folder`` lacks: predictions on ``videos``, names and clips.
+    """Write the parts that ``folder`` lacks: predictions on ``videos``, names and clips. Those that
+    are ``unreadable`` have their place in the parts too.
 
     ``processes`` None: one, or on a CPU one for each core. Raises DatasetError when the folder
     holds other predictions, CheckpointError when the teacher answers with no finite numbers.
@@ -110,11 +118,14 @@ def predict(
     folder.mkdir(parents=True, exist_ok=True)
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     ordered = sorted(videos, key=lambda one: one[0])
+    names = sorted([*(name for name, _ in videos), *(one.name for one in unreadable)])
+    chunks = [set(names[start:][:PART_VIDEOS]) for start in range(0, len(names), PART_VIDEOS)]
     parts = [
         Part(
             teacher=teacher,
             about=about,
-            videos=tuple(ordered[number * PART_VIDEOS :][:PART_VIDEOS]),
+            videos=tuple(one for one in ordered if one[0] in chunks[number]),
+            unreadable=tuple(one for one in unreadable if one.name in chunks[number]),
             file=part_file(folder, number),
             batch_size=batch_size,
             device=str(device),
@@ -123,8 +134,10 @@ def predict(
     ]
     wanted = processes or (reading_processes() if device.type == "cpu" else 1)
     with Progress(console=console) as progress:
-        bar = progress.add_task("the teacher watches", total=len(videos))
-        progress.advance(bar, len(videos) - sum(len(part.videos) for part in parts))
+        todo = sum(part.size for part in parts)
+        bar = progress.add_task(
+            "the teacher watches", total=len(names), completed=len(names) - todo
+        )
         for done in _made(parts, processes=min(wanted, len(parts))):
             progress.advance(bar, done)
 
@@ -138,7 +151,7 @@ def make_part(part: Part) -> int:
     if not np.isfinite(made.logits).all() or not np.isfinite(made.embeddings).all():
         raise CheckpointError("the teacher answers with no finite numbers: its training failed")
     write_part(part.file, made)
-    return len(part.videos)
+    return part.size
 
 
 def _made(parts: Sequence[Part], *, processes: int) -> Iterator[int]:
@@ -183,7 +196,8 @@ def _predictions(checkpoint: Checkpoint, part: Part) -> Predictions:
         for index in np.unique(video.starts_us, return_index=True)[1]
     ]
     starts_us = np.array([video.starts_us[index] for _, video, index in places], np.int64)
-    logits, embeddings = [], []
+    logits = [np.empty((0, len(checkpoint.labels)), np.float32)]
+    embeddings = [np.empty((0, part.about.dimensions), np.float32)]
     clips = (_central(video.clip(index), crop=spec.crop) for _, video, index in places)
     while batch := list(islice(clips, part.batch_size)):
         frames = torch.from_numpy(np.stack(batch)).to(part.device)
@@ -196,6 +210,7 @@ def _predictions(checkpoint: Checkpoint, part: Part) -> Predictions:
         ends_us=starts_us + clip_length_us(spec),
         logits=np.concatenate(logits),
         embeddings=np.concatenate(embeddings),
+        unreadable=part.unreadable,
         about=part.about,
     )
 

@@ -7,8 +7,8 @@
         logits      list<float32>   one for each class
         embedding   list<float32>   what the last layer takes
 
-Each part appears complete or not at all and says, in its schema's metadata, all that decides what
-is in it. Together, in any order, they are the whole.
+Each part appears complete or not at all. The metadata of its schema says all that decides what is
+in it, and which of its videos could not be read. Together, in any order, the parts are the whole.
 """
 
 import json
@@ -27,9 +27,11 @@ from motionfit.inference.errors import DatasetError
 from motionfit.inference.sampling import Times
 from motionfit.training.flow_spec import FlowSpec
 from motionfit.training.pseudo_labels import METADATA_KEY, lists_of, rows_of
+from motionfit.training.videos import Unreadable
 from motionfit.training.whole_files import written_whole
 
 FORMAT = "1"
+_UNREADABLE_KEY = b"motionfit-unreadable"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ class About:
     grid_clips: int
     """Clips of a video"""
     videos: str
-    """sha256 of the videos' names and sizes"""
+    """sha256 of the names and sizes of the videos"""
     parts: int
     """Into how many files they are divided"""
 
@@ -98,6 +100,8 @@ class Predictions:
     """(N, C) float32"""
     embeddings: NDArray[np.float32]
     """(N, D) float32"""
+    unreadable: tuple[Unreadable, ...]
+    """Videos that have no clips for this reason, sorted by name"""
     about: About
 
 
@@ -115,7 +119,10 @@ def write_part(path: Path, part: Predictions) -> None:
         "logits": lists_of(part.logits),
         "embedding": lists_of(part.embeddings),
     }
-    metadata = {METADATA_KEY: json.dumps(part.about.to_json())}
+    metadata = {
+        METADATA_KEY: json.dumps(part.about.to_json()),
+        _UNREADABLE_KEY: json.dumps([[one.name, one.reason] for one in part.unreadable]),
+    }
     with written_whole(path) as unfinished:
         pq.write_table(pa.table(columns).replace_schema_metadata(metadata), unfinished)
 
@@ -157,8 +164,16 @@ def _joined(tables: Sequence[Any], *, about: About) -> Predictions:
         ends_us=table["end_us"].to_numpy(),
         logits=rows_of(table["logits"], width=len(about.labels)),
         embeddings=rows_of(table["embedding"], width=about.dimensions),
+        unreadable=tuple(
+            Unreadable(name=name, reason=reason)
+            for name, reason in sorted(pair for one in tables for pair in _unreadable(one))
+        ),
         about=about,
     )
+
+
+def _unreadable(table: Any) -> list[tuple[str, str]]:
+    return [(name, reason) for name, reason in json.loads(table.schema.metadata[_UNREADABLE_KEY])]
 
 
 def _part_files(folder: Path) -> list[Path]:

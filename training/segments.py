@@ -43,7 +43,7 @@ class Segments:
     members: tuple[NDArray[np.int64], ...]
     """M arrays, none empty, of indices of clips"""
 
-    def means(self, values: NDArray[np.float32]) -> Floats:
+    def means(self, values: NDArray[np.floating]) -> Floats:
         """(M, K) float64: the mean over each segment's clips of values (N, K)."""
         return np.stack([values[clips].mean(axis=0, dtype=np.float64) for clips in self.members])
 
