@@ -22,11 +22,11 @@ from motionfit.training.whole_files import written_whole
 WIDTH, HEIGHT = 96, 72  # pixels
 FRAME_RATE = 20
 NUM_FRAMES = 32
-SPEEDS = (12.0, 28.0)  # pixels a second
-TURNS = (0.5, 1.1)  # radians a second
+SPEEDS = (20.0, 40.0)  # pixels a second
+TURNS = (0.8, 1.6)  # radians a second
 TURNING_POINTS = 0.2  # their largest distance from the middle, as a share of width and height
-DOT_RADII = (1.5, 3.5)  # pixels, one standard deviation
-DOTS_PER_PIXEL = 1 / 110
+DOT_RADII = (3.0, 5.0)  # pixels, one standard deviation
+DOTS_PER_PIXEL = 1 / 350
 SEEN_RADII = 3  # a dot is nothing farther away than so many of its radii
 
 LABELLED, UNLABELLED, TEST = PARTS = ("labelled", "unlabelled", "test")
@@ -42,7 +42,7 @@ class DemoSize:
     """How many videos of each class the parts hold."""
 
     labelled: int = 6
-    unlabelled: int = 40
+    unlabelled: int = 80
     test: int = 12
 
 
@@ -78,7 +78,8 @@ def _make_part(table: Path, *, each: int, key: tuple[int, int]) -> None:
     labels = np.repeat(sorted(MOTIONS), each)
     # Keyed like one more video: numpy pads keys with zeros, so ``key`` alone is the first one's.
     labels = np.random.default_rng((*key, len(labels))).permutation(labels).tolist()
-    names = [f"{number:04d}.mp4" for number in range(len(labels))]
+    # Names that no other part has: a report tells by them which videos a network has seen.
+    names = [f"{table.parent.name}-{number:04d}.mp4" for number in range(len(labels))]
     for number, (name, label) in enumerate(zip(names, labels, strict=True)):
         pictures = made_pictures(label, numbers=np.random.default_rng((*key, number)))
         _encode(pictures, table.parent / name)
