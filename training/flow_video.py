@@ -32,25 +32,27 @@ class FlowVideo:
     starts_us: Times
     """(G,) int64 microseconds: when each clip starts"""
 
+    @property
+    def num_fields(self) -> int:
+        """How many fields the file holds; clips that overlap share some."""
+        with self.path.open("rb") as file:
+            return _read_up_to_fields(file)[2][0]
+
     def clip(self, index: int) -> NDArray[np.float32]:
         """One clip (T, h, w, 2) float32: displacement to the right and down, in units of the
         bound, so from -1 to 1.
         """
         with self.path.open("rb") as file:
-            np.load(file)
-            places = np.load(file)[index]
-            shape = _header(file)
+            _, places, shape = _read_up_to_fields(file)
             fields = np.memmap(file, np.int8, "r", file.tell(), shape)
-            return np.asarray(fields[places], np.float32) / np.float32(FULL)
+            return np.asarray(fields[places[index]], np.float32) / np.float32(FULL)
 
     @classmethod
     def open(cls, path: Path) -> Self | None:
         """The handle of a file; None when it is not there, or not whole."""
         try:
             with path.open("rb") as file:
-                starts_us = np.load(file)
-                places = np.load(file)
-                fields = _header(file)
+                starts_us, places, fields = _read_up_to_fields(file)
                 if os.fstat(file.fileno()).st_size != file.tell() + math.prod(fields):
                     return None
         except (FileNotFoundError, ValueError, EOFError):
@@ -78,11 +80,12 @@ def quantised(flow: NDArray[np.float32], *, bound_px: float) -> NDArray[np.int8]
     return np.asarray(np.rint(np.clip(flow / bound_px, -1, 1) * FULL), np.int8)
 
 
-def _header(file: BinaryIO) -> tuple[int, ...]:
-    """The shape of the array that begins here; its bytes come next."""
+def _read_up_to_fields(file: BinaryIO) -> tuple[Times, NDArray[np.int32], tuple[int, ...]]:
+    """The first two arrays, and the shape of the third, whose bytes come next."""
+    starts_us, places = np.load(file), np.load(file)
     np.lib.format.read_magic(file)
     shape, _, _ = np.lib.format.read_array_header_1_0(file)
-    return shape
+    return starts_us, places, shape
 
 
 def _append(file: BinaryIO, array: NDArray[Any]) -> None:
