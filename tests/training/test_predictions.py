@@ -82,7 +82,7 @@ def test_a_folder_of_another_teacher_is_refused(tmp_path: Path) -> None:
     made = whole(parts=1)
     write_part(part_file(tmp_path, 0), made)
     other = replace(made.about, teacher="2" * 64, grid_clips=2)
-    with pytest.raises(DatasetError, match="with another teacher and grid clips: give a new"):
+    with pytest.raises(DatasetError, match="differ in teacher and grid clips: give a new"):
         missing_parts(tmp_path, other)
 
 
