@@ -1,0 +1,252 @@
+"""The experiment as jobs: command lines of the product, and which needs which.
+
+The jobs run in the experiment's folder, RUNS, and name files in it by relative paths:
+
+    flow/, cache/                            optical flow and decoded videos, of all cells
+    split2-seed0-labels3/teacher-flow/       one stage: a run folder of motionfit-train
+    split2-seed0-labels3/motionfit.test.json what the arm's network says of the test videos
+    .../STAGE.log, .../STAGE.job.json        what a job printed; its command, and its seconds
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from motionfit.benchmarks.experiment_protocol import (
+    FLOW_NETWORK,
+    RANDOM,
+    TWO_STREAM,
+    Cell,
+    Entry,
+    MeasuredOn,
+    Protocol,
+    random_arm,
+    random_clips,
+)
+
+Modality = Literal["flow", "rgb"]
+Jobs = tuple["Job", ...]
+
+FLOW, CACHE = "flow", "cache"
+CHECKPOINT, LABELS = "checkpoint.safetensors", "labels.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One command that runs until its files are complete, and goes on after it was killed."""
+
+    name: str
+    """Of its log and its record, and where it has a folder, of that: a path inside RUNS"""
+    program: Literal["train", "watch"]
+    """motionfit-train, or what answers for a trained network"""
+    arguments: tuple[str, ...]
+    resumed: tuple[str, ...] | None
+    """Arguments that go on with a stopped training; None: the same once more"""
+    output: str | None
+    """The file that appears when the job is done, inside RUNS; None: success is the only sign"""
+    needs: Jobs
+
+    @property
+    def stage(self) -> str:
+        """What kind of work it is, whatever the cell."""
+        return self.name.rpartition("/")[2]
+
+
+def answers(
+    entry: Entry, *, protocol: Protocol, data: Path, on: MeasuredOn = "test"
+) -> tuple[Job, ...]:
+    """The jobs whose answers, averaged, are those of an arm."""
+    stages = Stages(cell=entry.cell, protocol=protocol, data=data, on=on)
+    return stages.answers(entry.arm)
+
+
+def in_order(wanted: Iterable[Job]) -> tuple[Job, ...]:
+    """The jobs and all that they need, each once, what is needed first."""
+    found: dict[str, Job] = {}
+
+    def add(job: Job) -> None:
+        for needed in job.needs:
+            add(needed)
+        found.setdefault(job.name, job)
+
+    for job in wanted:
+        add(job)
+    return tuple(found.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stages:
+    """The jobs of one cell. Arms that share a stage name the same job."""
+
+    cell: Cell
+    protocol: Protocol
+    data: Path
+    on: MeasuredOn
+
+    def answers(self, arm: str) -> tuple[Job, ...]:
+        """An arm's jobs of answers."""
+        if arm == TWO_STREAM:
+            return (*self.answers(RANDOM), *self.answers(FLOW_NETWORK))
+        return (self._watched(arm, self._network(arm)),)
+
+    def _network(self, arm: str) -> Job:
+        """The last training of an arm."""
+        if clips := random_clips(arm, protocol=self.protocol):
+            return self._fit(
+                random_arm(clips),
+                groups=self.cell.labelled,
+                clips=clips,
+                flags=self.protocol.random,
+            )
+        match arm:
+            case "flow-network":
+                return self._teacher("flow")
+            case "appearance-network":
+                return self._teacher("rgb")
+            case "supervised":
+                start = self._fit(
+                    "student-supervised",
+                    groups=self.cell.split.training,
+                    clips=self.protocol.student_clips,
+                    flags=self.protocol.student,
+                )
+            case "appearance":
+                start = self._student(arm, modality="rgb")
+            case "mars":
+                start = self._student(arm, "--alpha", f"{self.protocol.mars_alpha:g}", match=True)
+            case "mers":
+                start = self._student(arm, "--no-cross-entropy", match=True)
+            case "shuffled":
+                start = self._student(arm, "--shuffled")
+            case "motionfit":
+                start = self._student(arm)
+            case _:
+                raise ValueError(f"there is no arm {arm}")
+        return self._fit(
+            arm,
+            groups=self.cell.labelled,
+            clips=self.protocol.fine_tuning_clips,
+            flags=self.protocol.fine_tuning,
+            start=start,
+        )
+
+    def _flow(self) -> Job:
+        arguments = (str(self.data), "-o", FLOW, *self.protocol.clip, *self.protocol.flow)
+        return Job(
+            name=FLOW,
+            program="train",
+            arguments=("flow", *arguments),
+            resumed=None,
+            output=None,
+            needs=(),
+        )
+
+    def _teacher(self, modality: Modality) -> Job:
+        return self._training(
+            f"teacher-{modality}",
+            "teacher",
+            *self._labelled(self.cell.labelled),
+            *("--modality", modality),
+            *(("--flow", FLOW, *self.protocol.flow) if modality == "flow" else ()),
+            *self.protocol.teacher,
+            clips=self.protocol.teacher_clips,
+            needs=(self._flow(),) if modality == "flow" else (),
+        )
+
+    def _labels(self, modality: Modality) -> Job:
+        teacher = self._teacher(modality)
+        name = f"{self.cell.name}/labels-{modality}"
+        return Job(
+            name=name,
+            program="train",
+            arguments=(
+                *("pseudo-label", teacher.name, *self._source(), "-o", name),
+                *(("--flow", FLOW) if modality == "flow" else ()),
+                *("--cache", CACHE, "--seed", str(self.cell.seed)),
+                *self.protocol.labels,
+            ),
+            resumed=None,
+            output=f"{name}/{LABELS}",
+            needs=(teacher,),
+        )
+
+    def _student(
+        self, arm: str, *flags: str, modality: Modality = "flow", match: bool = False
+    ) -> Job:
+        labels, teacher = self._labels(modality), self._teacher(modality)
+        return self._training(
+            f"student-{arm}",
+            "student",
+            *("--labels", f"{labels.name}/{LABELS}", *self._source()),
+            *(("--match", teacher.name, "--flow", FLOW) if match else ()),
+            *flags,
+            *self.protocol.student,
+            clips=self.protocol.student_clips,
+            needs=(labels,),
+        )
+
+    def _fit(
+        self,
+        stage: str,
+        *,
+        groups: tuple[str, ...],
+        clips: int,
+        flags: tuple[str, ...],
+        start: Job | None = None,
+    ) -> Job:
+        return self._training(
+            stage,
+            "fit",
+            *self._labelled(groups),
+            *(("--start", start.name) if start else ()),
+            *flags,
+            clips=clips,
+            needs=(start,) if start else (),
+        )
+
+    def _training(self, stage: str, command: str, *flags: str, clips: int, needs: Jobs) -> Job:
+        name = f"{self.cell.name}/{stage}"
+        common = ("--cache", CACHE, "--clips-seen", str(clips), "--seed", str(self.cell.seed))
+        return Job(
+            name=name,
+            program="train",
+            arguments=(
+                command,
+                *flags,
+                *self.protocol.common,
+                *common,
+                "-o",
+                name,
+            ),
+            resumed=(command, "--resume", "-o", name),
+            output=f"{name}/{CHECKPOINT}",
+            needs=needs,
+        )
+
+    def _watched(self, arm: str, network: Job) -> Job:
+        name = f"{self.cell.name}/{arm}.{self.on}"
+        groups = self.protocol.validation if self.on == "validation" else self.cell.split.test
+        return Job(
+            name=name,
+            program="watch",
+            arguments=(
+                *(network.name, "--labelled", str(self.data), "--where", _where(groups)),
+                *(("--flow", FLOW) if arm == FLOW_NETWORK else ()),
+                *("-o", f"{name}.json"),
+            ),
+            resumed=None,
+            output=f"{name}.json",
+            needs=(network,),
+        )
+
+    def _labelled(self, groups: tuple[str, ...]) -> tuple[str, ...]:
+        videos = ("--labelled", str(self.data), "--where", _where(groups))
+        return (*videos, "--hold-out-share", "0", *self.protocol.clip, *self.protocol.view)
+
+    def _source(self) -> tuple[str, ...]:
+        return ("--unlabelled", str(self.data), "--where", _where(self.cell.split.training))
+
+
+def _where(groups: tuple[str, ...]) -> str:
+    return f"group={','.join(groups)}"

@@ -1,0 +1,208 @@
+"""The protocol of the experiment as data: which videos, which arms, how many clips each may see.
+
+Few labels, many unlabelled videos: whole groups of look-alike videos are labelled, all videos of
+the training groups are the unlabelled source. What is fixed here is fixed before the first answer
+on test videos is looked at; choices are made on the validation groups, which nothing trains on.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal
+
+import numpy as np
+
+from motionfit.training.json_record import Record
+
+MeasuredOn = Literal["test", "validation"]
+
+MOTIONFIT = "motionfit"
+RANDOM = "random-same-clips"
+OWN_SCHEDULE = "random-own-schedule"
+FLOW_NETWORK = "flow-network"
+APPEARANCE_NETWORK = "appearance-network"
+TWO_STREAM = "two-stream"
+
+ARMS = {
+    MOTIONFIT: "student of the flow network's pseudo-labels, fine-tuned",
+    RANDOM: "random initialisation; as many clips as student and fine-tuning",
+    OWN_SCHEDULE: "random initialisation; its own best number of clips",
+    "appearance": "student of an RGB network's pseudo-labels, fine-tuned",
+    "shuffled": "student of MotionFit's pseudo-labels dealt to the wrong clips, fine-tuned",
+    "mars": "student of pseudo-labels and the flow network's features, fine-tuned",
+    "mers": "student of the flow network's features alone, fine-tuned",
+    "supervised": "pre-trained on the source's true labels, fine-tuned: an upper bound",
+    FLOW_NETWORK: "the flow network itself",
+    TWO_STREAM: "random initialisation with as many clips, fused with the flow network",
+}
+"""What is compared, and in the order of the reports; the first two are the primary comparison."""
+
+CURVE_ARMS = (MOTIONFIT, RANDOM, FLOW_NETWORK)
+
+# Groups that the next seed starts after: as many as are labelled in the comparison of all arms.
+_DEALT = 3
+
+
+class Split(Record):
+    """One way to divide the groups."""
+
+    name: str
+    training: tuple[str, ...]
+    """Groups of the source; the labelled ones are among them."""
+    test: tuple[str, ...]
+
+
+class Protocol(Record):
+    """Everything that decides the experiment's figures, besides the product."""
+
+    splits: tuple[Split, ...]
+    validation: tuple[str, ...]
+    """Groups that choices are made on."""
+    seeds: tuple[int, ...]
+    labelled_groups: int
+    """Of each class, in the comparison of all arms."""
+    curve: tuple[int, ...]
+    """Other numbers of labelled groups, for some arms."""
+    teacher_clips: int
+    """Clips that a teacher sees in training; the clips of one video count one by one."""
+    student_clips: int
+    fine_tuning_clips: int
+    own_schedule_clips: int
+    """Of random initialisation's own best schedule, chosen on validation."""
+    schedules: tuple[int, ...]
+    """The schedules it was chosen among."""
+    clip: tuple[str, ...]
+    """Flags of everything that decides how clips are made; a student has its labels' clips."""
+    view: tuple[str, ...]
+    """Flags of everything that decides what a network sees of them."""
+    common: tuple[str, ...]
+    """Other flags of every training."""
+    flow: tuple[str, ...]
+    """Flags of everything that computes or reads optical flow, besides the folder."""
+    teacher: tuple[str, ...]
+    labels: tuple[str, ...]
+    student: tuple[str, ...]
+    fine_tuning: tuple[str, ...]
+    """Flags of every training that starts from a student."""
+    random: tuple[str, ...]
+    """Flags of every training on the labelled videos from random weights."""
+    mars_alpha: float
+    """Weight of feature matching beside the cross-entropy."""
+
+
+def _groups(first: int, last: int) -> tuple[str, ...]:
+    return tuple(f"g{number:02}" for number in range(first, last + 1))
+
+
+PROTOCOL = Protocol(
+    splits=(
+        Split(name="split2", training=_groups(15, 21), test=_groups(8, 14)),
+        Split(name="split3", training=_groups(8, 14), test=_groups(15, 21)),
+    ),
+    validation=_groups(22, 25),
+    seeds=(0, 1, 2, 3, 4),
+    labelled_groups=3,
+    curve=(1, 5),
+    teacher_clips=12_000,
+    student_clips=16_000,
+    fine_tuning_clips=8_000,
+    own_schedule_clips=12_000,
+    schedules=(6_000, 12_000, 24_000, 48_000),
+    clip=("--frames", "8", "--frame-rate", "10", "--short-side", "72"),
+    view=("--crop", "64", "--clips", "4"),
+    common=(
+        *("--rate-jitter", "0.2", "--width", "0.25", "--batch-size", "16"),
+        *("--precision", "bf16", "--compile", "--workers", "0", "--save-minutes", "5"),
+    ),
+    flow=(
+        *("--method", "dis", "--compute-side", "128", "--gap-seconds", "0.1"),
+        *("--grid-clips", "8"),
+    ),
+    teacher=("--loss-clips", "2", "--average", "probabilities"),
+    labels=("--kind", "soft", "--granularity", "clip"),
+    student=(),
+    fine_tuning=(),
+    random=(),
+    mars_alpha=50.0,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One drawing of labels: what all arms of it share."""
+
+    split: Split
+    seed: int
+    """Of the drawing, and of every training"""
+    labels: int
+    """Labelled groups"""
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.split.name}-seed{self.seed}-labels{self.labels}"
+
+    @property
+    def labelled(self) -> tuple[str, ...]:
+        """The groups whose labels are known, the same for every class and every arm.
+
+        Groups of two classes have nothing in common but their number. The groups are shuffled and
+        dealt out in turn, so that no two of seven seeds label the same ones and all are labelled
+        about equally often; those of fewer labels are among those of more.
+        """
+        groups = self.split.training
+        shuffled = np.random.default_rng(self.seed // len(groups)).permutation(groups)
+        first = self.seed * _DEALT % len(groups)
+        return tuple(sorted(map(str, np.roll(shuffled, -first)[: self.labels])))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An arm in a cell: one trained network, or several that answer together."""
+
+    cell: Cell
+    arm: str
+
+    @property
+    def name(self) -> str:
+        """``split2-seed0-labels3/motionfit``"""
+        return f"{self.cell.name}/{self.arm}"
+
+
+def entries(protocol: Protocol, *, on: MeasuredOn) -> tuple[Entry, ...]:
+    """All that is to be measured, in the order in which it is to be done.
+
+    The primary comparison of every seed and split is first, then the other arms, a seed at a time,
+    then the other numbers of labels. Validation has the appearance network too, which the flow
+    network must beat, and random initialisation's schedules; it has no curve.
+    """
+    main = [
+        Cell(split=split, seed=seed, labels=protocol.labelled_groups)
+        for seed, split in product(protocol.seeds, protocol.splits)
+    ]
+    primary, others = list(ARMS)[:2], list(ARMS)[2:]
+    if on == "validation":
+        others += [APPEARANCE_NETWORK, *map(random_arm, protocol.schedules)]
+    curve = [
+        Cell(split=split, seed=seed, labels=labels)
+        for labels, seed, split in product(protocol.curve, protocol.seeds, protocol.splits)
+        if on == "test"
+    ]
+    return tuple(
+        Entry(cell=cell, arm=arm)
+        for cells, arms in ((main, primary), (main, others), (curve, CURVE_ARMS))
+        for cell, arm in product(cells, arms)
+    )
+
+
+def random_clips(arm: str, *, protocol: Protocol) -> int | None:
+    """How many clips an arm of random initialisation sees; None for any other arm."""
+    return {
+        RANDOM: protocol.student_clips + protocol.fine_tuning_clips,
+        OWN_SCHEDULE: protocol.own_schedule_clips,
+        **{random_arm(clips): clips for clips in protocol.schedules},
+    }.get(arm)
+
+
+def random_arm(clips: int) -> str:
+    """The arm of random initialisation with so many clips."""
+    return f"random-{clips}-clips"

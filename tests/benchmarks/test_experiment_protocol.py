@@ -1,0 +1,121 @@
+"""The protocol asks for what the issue says, and its commands are the product's own."""
+
+from pathlib import Path
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from motionfit.benchmarks.experiment_graph import Job, answers, in_order
+from motionfit.benchmarks.experiment_protocol import (
+    ARMS,
+    MOTIONFIT,
+    PROTOCOL,
+    RANDOM,
+    Cell,
+    Entry,
+    MeasuredOn,
+    entries,
+)
+from motionfit.training.cli import app
+
+DATA = Path("/videos")
+MAIN = Cell(split=PROTOCOL.splits[0], seed=0, labels=3)
+
+
+def jobs_of(*arms: str, cell: Cell = MAIN, on: MeasuredOn = "test") -> tuple[Job, ...]:
+    return in_order(
+        job
+        for arm in arms
+        for job in answers(Entry(cell=cell, arm=arm), protocol=PROTOCOL, data=DATA, on=on)
+    )
+
+
+def option(job: Job, name: str) -> str:
+    return job.arguments[job.arguments.index(name) + 1]
+
+
+def groups(job: Job) -> set[str]:
+    return set(option(job, "--where").removeprefix("group=").split(","))
+
+
+def stage(name: str, *, jobs: tuple[Job, ...]) -> Job:
+    return next(job for job in jobs if job.stage == name)
+
+
+def test_the_primary_comparison_of_all_seeds_and_splits_comes_first() -> None:
+    order = entries(PROTOCOL, on="test")
+    first = [entry.name for entry in order[:20]]
+    assert {entry.arm for entry in order[:20]} == {MOTIONFIT, RANDOM}
+    assert len(set(first)) == 20
+    assert {entry.cell.labels for entry in order[: 10 * len(ARMS)]} == {3}
+    assert {entry.cell.labels for entry in order[10 * len(ARMS) :]} == {1, 5}
+
+
+def test_fewer_labels_are_among_more_and_are_whole_training_groups() -> None:
+    for seed in PROTOCOL.seeds:
+        for split in PROTOCOL.splits:
+            drawn = [set(Cell(split=split, seed=seed, labels=k).labelled) for k in (1, 3, 5)]
+            assert [len(one) for one in drawn] == [1, 3, 5]
+            assert drawn[0] < drawn[1] < drawn[2] < set(split.training)
+    assert len({Cell(split=MAIN.split, seed=s, labels=3).labelled for s in PROTOCOL.seeds}) == 5
+
+
+@pytest.mark.parametrize("on", ["test", "validation"])
+def test_nothing_is_trained_on_videos_of_test_or_validation(on: MeasuredOn) -> None:
+    kept = {*PROTOCOL.validation, *MAIN.split.test}
+    for job in jobs_of(*ARMS, on=on):
+        if job.program == "train" and job.stage != "flow":
+            assert not groups(job) & kept, job.name
+    measured = {frozenset(groups(job)) for job in jobs_of(*ARMS, on=on) if job.program == "watch"}
+    assert measured == {frozenset(MAIN.split.test if on == "test" else PROTOCOL.validation)}
+
+
+def test_labels_are_used_for_labelled_groups_only_but_by_the_upper_bound() -> None:
+    for job in jobs_of(*ARMS):
+        if "--labelled" in job.arguments and job.program == "train":
+            known = MAIN.labelled if job.stage != "student-supervised" else MAIN.split.training
+            assert groups(job) == set(known), job.name
+        if "--unlabelled" in job.arguments:
+            assert groups(job) == set(MAIN.split.training)
+
+
+def test_random_initialisation_sees_as_many_clips_as_student_and_fine_tuning() -> None:
+    jobs = jobs_of(MOTIONFIT, RANDOM)
+    ours = [
+        int(option(stage(s, jobs=jobs), "--clips-seen")) for s in ("student-motionfit", "motionfit")
+    ]
+    random = next(job for job in jobs if job.stage.startswith("random-") and "." not in job.stage)
+    assert int(option(random, "--clips-seen")) == sum(ours)
+    assert "--start" not in random.arguments
+
+
+def test_arms_of_a_cell_share_teacher_labels_and_flow() -> None:
+    jobs = jobs_of(*ARMS)
+    names = [job.stage for job in jobs]
+    for shared in ("flow", "teacher-flow", "labels-flow", "teacher-rgb", "labels-rgb"):
+        assert names.count(shared) == 1
+    students = [stage(f"student-{arm}", jobs=jobs) for arm in ("motionfit", "shuffled", "mars")]
+    assert len({option(job, "--labels") for job in students}) == 1
+    assert option(stage("student-appearance", jobs=jobs), "--labels") != option(
+        students[0], "--labels"
+    )
+
+
+def test_what_a_job_needs_is_before_it() -> None:
+    before: set[str] = set()
+    for job in jobs_of(*ARMS):
+        assert {needed.name for needed in job.needs} <= before
+        before.add(job.name)
+
+
+@pytest.mark.parametrize("job", jobs_of(*ARMS, "appearance-network"), ids=lambda job: job.stage)
+def test_the_command_of_each_training_is_one_that_the_product_takes(job: Job) -> None:
+    commands = get_command(app)
+    assert isinstance(commands, TyperGroup)
+    if job.program == "watch":
+        return
+    data = str(Path(__file__).parent)
+    for arguments in (job.arguments, job.resumed or job.arguments):
+        name, *rest = [data if one == str(DATA) else one for one in arguments]
+        commands.commands[name].make_context(name, rest).close()
