@@ -1,0 +1,188 @@
+"""Answers of the experiment's networks -> figures of each arm, and differences between arms."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionfit.benchmarks.experiment_protocol import MOTIONFIT, RANDOM
+from motionfit.benchmarks.experiment_result import (
+    ArmCell,
+    Comparison,
+    Measure,
+    Summary,
+    VideoSet,
+)
+from motionfit.benchmarks.experiment_statistics import Table, two_way
+from motionfit.training.json_record import Estimate
+
+TOP1, WITHIN_RATE, RETIMED, RETIMED_CHANGE = "top1", "within-rate", "retimed", "retimed-change"
+
+Floats = NDArray[np.float64]
+Values = Callable[[ArmCell, VideoSet], Floats | None]
+"""A value of each video (V,), nan for those that do not count; None where it was not measured."""
+Sets = Mapping[str, VideoSet]
+"""By split."""
+
+
+def summaries(cells: Sequence[ArmCell], *, sets: Sets, seed: int) -> tuple[Summary, ...]:
+    """Each arm with each number of labelled groups, in the order in which they come."""
+    parts = _by_kind(cells)
+    return tuple(
+        Summary(
+            name=f"labels{labels}/{arm}",
+            arm=arm,
+            labelled_groups=labels,
+            cells=len(own),
+            per_cell={cell.name.partition("/")[0]: cell.top1 for cell in own},
+            measures=_measures(
+                own,
+                () if arm == RANDOM else parts.get((labels, RANDOM), ()),
+                sets=sets,
+                seed=seed,
+            ),
+        )
+        for (labels, arm), own in parts.items()
+    )
+
+
+def comparisons(cells: Sequence[ArmCell], *, sets: Sets, seed: int) -> tuple[Comparison, ...]:
+    """MotionFit less each other arm, where they have cells in common."""
+    parts = _by_kind(cells)
+    found = []
+    for (labels, arm), others in parts.items():
+        own, pairs = _common(parts.get((labels, MOTIONFIT), ()), others)
+        if arm == MOTIONFIT or not own:
+            continue
+        top1, within = (
+            _difference(own, pairs, values=values, sets=sets, seed=seed)
+            for values in (_top1, _within_rate)
+        )
+        assert top1 is not None
+        assert within is not None
+        found.append(
+            Comparison(
+                name=f"labels{labels}/{MOTIONFIT}-{arm}",
+                to=arm,
+                labelled_groups=labels,
+                cells=len(own),
+                top1=top1,
+                within_rate=within,
+            )
+        )
+    return tuple(found)
+
+
+def _measures(
+    own: Sequence[ArmCell], reference: Sequence[ArmCell], *, sets: Sets, seed: int
+) -> tuple[Measure, ...]:
+    rates = sorted({rate for one in sets.values() for rate in one.frame_rates})
+    kinds: dict[str, Values] = {
+        TOP1: _top1,
+        WITHIN_RATE: _within_rate,
+        **{f"within-{rate:g}": _within_one(rate) for rate in rates},
+        RETIMED: _retimed,
+        RETIMED_CHANGE: _retimed_change,
+    }
+    found = []
+    for name, values in kinds.items():
+        value = _mean(own, values=values, sets=sets, seed=seed)
+        if value is None:
+            continue
+        difference = _difference(*_common(own, reference), values=values, sets=sets, seed=seed)
+        found.append(Measure(name=name, value=value, difference=difference))
+    return tuple(found)
+
+
+def _top1(cell: ArmCell, videos: VideoSet) -> Floats:
+    return _right(cell.answers, videos)
+
+
+def _within_rate(cell: ArmCell, videos: VideoSet) -> Floats:
+    return _right(cell.answers_within_rate, videos)
+
+
+def _within_one(rate: float) -> Values:
+    def values(cell: ArmCell, videos: VideoSet) -> Floats:
+        right = _within_rate(cell, videos)
+        return np.where(np.array(videos.frame_rates) == rate, right, np.nan)
+
+    return values
+
+
+def _retimed(cell: ArmCell, videos: VideoSet) -> Floats | None:
+    return None if cell.answers_retimed is None else _right(cell.answers_retimed, videos)
+
+
+def _retimed_change(cell: ArmCell, videos: VideoSet) -> Floats | None:
+    retimed = _retimed(cell, videos)
+    return None if retimed is None else retimed - _top1(cell, videos)
+
+
+def _right(answers: Sequence[int], videos: VideoSet) -> Floats:
+    return np.equal(answers, videos.true).astype(np.float64)
+
+
+def _mean(cells: Sequence[ArmCell], *, values: Values, sets: Sets, seed: int) -> Estimate | None:
+    lines: dict[str, list[Floats]] = {}
+    for cell in cells:
+        line = values(cell, sets[cell.split])
+        if line is None:
+            return None
+        lines.setdefault(cell.split, []).append(line)
+    return _estimate(lines, sets=sets, seed=seed)
+
+
+def _difference(
+    cells: Sequence[ArmCell],
+    others: Sequence[ArmCell],
+    *,
+    values: Values,
+    sets: Sets,
+    seed: int,
+) -> Estimate | None:
+    """Mean of ``cells`` less ``others``, pairs of the same drawing; None where one is unknown."""
+    lines: dict[str, list[Floats]] = {}
+    for cell, other in zip(cells, others, strict=True):
+        line, other_line = (values(one, sets[cell.split]) for one in (cell, other))
+        if line is None or other_line is None:
+            return None
+        lines.setdefault(cell.split, []).append(line - other_line)
+    return _estimate(lines, sets=sets, seed=seed)
+
+
+def _estimate(lines: Mapping[str, Sequence[Floats]], *, sets: Sets, seed: int) -> Estimate | None:
+    tables = []
+    for split, own in lines.items():
+        values = np.stack(own)
+        counted = ~np.isnan(values[0])
+        if counted.any():
+            clusters = _clusters(sets[split])[counted]
+            tables.append(Table(values=values[:, counted], clusters=clusters))
+    return two_way(tables, seed=seed) if tables else None
+
+
+def _clusters(videos: VideoSet) -> NDArray[np.int64]:
+    keys = list(zip(videos.true, videos.groups, strict=True))
+    numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
+    return np.array([numbers[key] for key in keys])
+
+
+def _common(
+    cells: Sequence[ArmCell], others: Sequence[ArmCell]
+) -> tuple[tuple[ArmCell, ...], tuple[ArmCell, ...]]:
+    """The cells of the same drawings, in one order."""
+    of_drawing = {_drawing(other): other for other in others}
+    both = [cell for cell in cells if _drawing(cell) in of_drawing]
+    return tuple(both), tuple(of_drawing[_drawing(cell)] for cell in both)
+
+
+def _drawing(cell: ArmCell) -> str:
+    return cell.name.partition("/")[0]
+
+
+def _by_kind(cells: Sequence[ArmCell]) -> dict[tuple[int, str], list[ArmCell]]:
+    parts: dict[tuple[int, str], list[ArmCell]] = {}
+    for cell in cells:
+        parts.setdefault((len(cell.labelled), cell.arm), []).append(cell)
+    return parts

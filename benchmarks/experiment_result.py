@@ -1,0 +1,147 @@
+"""The results file of the experiment: every network's answer to every video, and the figures."""
+
+import json
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from motionfit.benchmarks.experiment_protocol import Protocol
+from motionfit.benchmarks.machine import Machine
+from motionfit.benchmarks.result import ResultError
+from motionfit.training.json_record import Estimate, Record, laid_out
+from motionfit.training.whole_files import written_whole
+
+FORMAT: Final = 1
+KIND: Final = "experiment"
+
+
+class VideoSet(Record):
+    """The videos that the networks of one split are measured on, in the order of the answers."""
+
+    split: str
+    videos: tuple[str, ...]
+    true: tuple[int, ...]
+    """Place of the right class in ``labels``."""
+    groups: tuple[str, ...]
+    frame_rates: tuple[float, ...]
+    """Frames per second of each file, rounded to 0.01."""
+
+
+class ArmCell(Record):
+    """One arm in one drawing of labels. Answers are places in ``labels``."""
+
+    name: str
+    """``split2-seed0-labels3/motionfit``"""
+    arm: str
+    split: str
+    seed: int
+    labelled: tuple[str, ...]
+    """The groups whose labels were known."""
+    top1: float
+    answers: tuple[int, ...]
+    """The class with the best score."""
+    answers_within_rate: tuple[int, ...]
+    """The best of the classes that have videos of the same frame rate."""
+    answers_retimed: tuple[int, ...] | None
+    """Of the video re-timed to another frame rate; null where that was not looked at."""
+
+
+class Measure(Record):
+    """One figure of an arm. Shares are 0 to 1, intervals 95 % over seeds x class-groups."""
+
+    name: str
+    """``top1``; ``within-rate``: right among the classes of the video's own frame rate, so that
+    knowing the rate is no help, and ``within-25``, ``within-29.97`` of those videos alone;
+    ``retimed``: top-1 re-timed; ``retimed-change``: that less top-1."""
+    value: Estimate
+    difference: Estimate | None
+    """To random initialisation with as many clips, video by video in the cells that both have; null
+    for that arm itself and where there is none."""
+
+
+class Summary(Record):
+    """One arm with one number of labelled groups, over seeds and splits."""
+
+    name: str
+    """``labels3/motionfit``"""
+    arm: str
+    labelled_groups: int
+    cells: int
+    """Seeds x splits."""
+    per_cell: dict[str, float]
+    """Top-1 of each cell."""
+    measures: tuple[Measure, ...]
+
+
+class Comparison(Record):
+    """MotionFit less another arm: difference of top-1, video by video."""
+
+    name: str
+    """``labels3/motionfit-shuffled``"""
+    to: str
+    labelled_groups: int
+    cells: int
+    """Seeds x splits that both have."""
+    top1: Estimate
+    within_rate: Estimate
+
+
+class Spent(Record):
+    """Time of one core."""
+
+    stage: str
+    jobs: int
+    hours: float
+    """Of the attempts that the experiment saw the end of."""
+
+
+class ExperimentResult(Record):
+    """Everything about the experiment: enough to redo the figures, or all of it."""
+
+    format: Literal[1] = FORMAT
+    kind: Literal["experiment"] = KIND
+    command: str
+    created_utc: AwareDatetime
+    git_revision: str | None
+    measured_on: Literal["test", "validation"]
+    dataset: str
+    protocol: Protocol
+    machine: Machine
+    libraries: dict[str, str]
+    resampling_seed: int
+    labels: tuple[str, ...]
+    primary: Comparison | None
+    """The one comparison named beforehand; null while it is not there."""
+    summaries: tuple[Summary, ...]
+    comparisons: tuple[Comparison, ...]
+    spent: tuple[Spent, ...]
+    missing: tuple[str, ...]
+    """What the protocol asks for and is not there."""
+    video_sets: tuple[VideoSet, ...]
+    cells: tuple[ArmCell, ...] = Field(min_length=1)
+
+
+def write_experiment(result: ExperimentResult, path: Path) -> None:
+    """Write JSON, complete or not at all."""
+    text = laid_out(result.model_dump(mode="json")) + "\n"
+    with written_whole(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def read_experiment(path: Path) -> ExperimentResult:
+    """Read and check a results file of the experiment. Raises ResultError."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ResultError(f"there is no results file {path}") from error
+    except ValueError as error:
+        raise ResultError(f"{path} is not JSON: {error}") from error
+    if not isinstance(values, dict) or values.get("kind") != KIND:
+        raise ResultError(f"{path} is not a result of  motionfit-bench experiment")
+    try:
+        return ExperimentResult.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ResultError(f"{path} is not a valid result: {where}: {first['msg']}") from error

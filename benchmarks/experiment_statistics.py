@@ -1,0 +1,55 @@
+"""Figures of the experiment over seeds and splits, and how far they can be trusted.
+
+A figure is the mean over splits of the mean over seeds and videos. Its interval resamples two ways
+at once: within each split the seeds and, independently, the class-groups (videos of one class and
+group are look-alikes) are drawn with replacement, because both another drawing of labels and other
+test videos would give another figure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionfit.training.json_record import Estimate
+from motionfit.training.resampling import RESAMPLES, estimate
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """One split: a value of each video in the cell of each seed."""
+
+    values: Floats
+    """(S, V) float64"""
+    clusters: NDArray[np.int64]
+    """(V,) int64, which class-group each video belongs to, numbered from 0"""
+
+
+def two_way(tables: Sequence[Table], *, seed: int) -> Estimate:
+    """Mean over the ``tables``, at least one, with its interval over seeds x class-groups.
+
+    With one seed in a table, the interval says nothing about other seeds.
+    """
+    rng = np.random.default_rng(seed)
+    means = np.mean([_means(table, rng=rng) for table in tables], axis=0)
+    return estimate(float(means[0]), resampled=means[1:])
+
+
+def _means(table: Table, *, rng: np.random.Generator) -> Floats:
+    """The mean of a table (1 + R,): as it is, and of each resampling."""
+    kinds, members = np.unique(table.clusters, return_inverse=True)
+    sizes = np.bincount(members).astype(np.float64)  # (K,)
+    totals = np.stack([np.bincount(members, weights=line) for line in table.values])  # (S, K)
+    seeds = _draws(len(table.values), rng=rng)  # (1 + R, S)
+    clusters = _draws(len(kinds), rng=rng)  # (1 + R, K)
+    above = np.einsum("rs,sk,rk->r", seeds, totals, clusters)
+    return np.asarray(above / (seeds.sum(axis=1) * (clusters @ sizes)))
+
+
+def _draws(count: int, *, rng: np.random.Generator) -> Floats:
+    """How often each of ``count`` things is drawn, (1 + R, count): once each, then at random."""
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    return np.concatenate([np.ones((1, count)), drawn])

@@ -1,0 +1,235 @@
+"""The report of the experiment as Markdown, drawn from its results file alone."""
+
+from collections.abc import Iterable, Sequence
+
+from motionfit.benchmarks.experiment_figures import RETIMED_CHANGE, TOP1, WITHIN_RATE
+from motionfit.benchmarks.experiment_protocol import ARMS, RANDOM
+from motionfit.benchmarks.experiment_result import (
+    Comparison,
+    ExperimentResult,
+    Measure,
+    Summary,
+)
+from motionfit.training.json_record import Estimate
+
+Line = Sequence[str]
+
+
+def markdown(result: ExperimentResult, *, pictures: Sequence[tuple[str, str]]) -> str:
+    """The report, which shows ``pictures``: pairs of a title and a file name."""
+    labels = result.protocol.labelled_groups
+    main = [one for one in result.summaries if one.labelled_groups == labels]
+    parts = [
+        f"# Few labels, many unlabelled videos: {result.dataset}, measured on {result.measured_on}",
+        *_list(_setting(result)),
+        f"**{primary_sentence(result)}**",
+        "## All arms",
+        f"{labels} labelled groups of each class. Top-1; within rate: right among the classes of "
+        "the video's own frame rate, which knowing the rate does not help; re-timed: what top-1 "
+        "changes by when the video is stored at another rate. 95 % intervals over seeds x "
+        "class-groups.",
+        table(_arm_lines(main)),
+        f"Less {RANDOM}, video by video:",
+        table(_difference_lines(main)),
+        "MotionFit less each other arm, video by video:",
+        table(
+            _comparison_lines(one for one in result.comparisons if one.labelled_groups == labels)
+        ),
+        "## Within each frame rate",
+        table(_rate_lines(main)),
+        "## More and fewer labels",
+        table(_curve_lines(result)),
+        *(f"![{title}]({file})" for title, file in pictures),
+        "## Each cell",
+        table(_cell_lines(main)),
+        "## What it took, and what was not run",
+        table(_spent_lines(result)),
+        _missing(result),
+        f"Made by  `{result.command}`, {result.created_utc:%Y-%m-%d}, on {result.machine.cpu}, "
+        f"{result.machine.cores} cores.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def primary_sentence(result: ExperimentResult) -> str:
+    """What the comparison named beforehand shows."""
+    one = result.primary
+    if one is None:
+        return "The primary comparison, MotionFit with random initialisation, is not measured yet."
+    difference = f"{_points(one.top1)} points ({_interval_points(one.top1)})"
+    verdict = (
+        "is better than"
+        if one.top1.low > 0
+        else "is worse than"
+        if one.top1.high < 0
+        else "cannot be told from"
+    )
+    return (
+        f"MotionFit {verdict} random initialisation that saw as many clips: {difference} of top-1, "
+        f"{one.cells} cells"
+    )
+
+
+def table(lines: Sequence[Line]) -> str:
+    """A Markdown table; the first line is its head. Empty when there is nothing below the head."""
+    if len(lines) < 2:
+        return ""
+    rule = ["---", *("--:" for _ in lines[0][1:])]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (lines[0], rule, *lines[1:]))
+
+
+def _setting(result: ExperimentResult) -> list[str]:
+    protocol = result.protocol
+    splits = "; ".join(
+        f"{one.name}: source and labels from {one.training[0]} to {one.training[-1]}, test "
+        f"{one.test[0]} to {one.test[-1]}"
+        for one in protocol.splits
+    )
+    return [
+        splits,
+        f"choices were made on {', '.join(protocol.validation)}, which nothing is trained on",
+        f"{len(protocol.seeds)} seeds, each drawing the labelled groups anew, the same for every "
+        "class and for all arms",
+        f"clips seen: teacher {protocol.teacher_clips}, student {protocol.student_clips}, "
+        f"fine-tuning {protocol.fine_tuning_clips}; random initialisation "
+        f"{protocol.student_clips + protocol.fine_tuning_clips}, and by its own schedule "
+        f"{protocol.own_schedule_clips}",
+    ]
+
+
+def _arm_lines(summaries: Sequence[Summary]) -> list[Line]:
+    lines: list[Line] = [
+        ("arm", "cells", "top-1", "95 %", "within rate", "95 %", "re-timed", "95 %")
+    ]
+    for one in summaries:
+        top1, within, change = (_value(one, name) for name in (TOP1, WITHIN_RATE, RETIMED_CHANGE))
+        lines.append(
+            (
+                f"{one.arm}: {ARMS[one.arm]}" if one.arm in ARMS else one.arm,
+                str(one.cells),
+                *_share(top1),
+                *_share(within),
+                *_change(change),
+            )
+        )
+    return lines
+
+
+def _difference_lines(summaries: Sequence[Summary]) -> list[Line]:
+    lines: list[Line] = [("arm", "top-1", "95 %", "within rate", "95 %")]
+    for one in summaries:
+        top1, within = (_measure(one, name) for name in (TOP1, WITHIN_RATE))
+        if top1 and within and top1.difference and within.difference:
+            lines.append((one.arm, *_change(top1.difference), *_change(within.difference)))
+    return lines
+
+
+def _comparison_lines(comparisons: Iterable[Comparison]) -> list[Line]:
+    head = ("less", "cells", "top-1", "95 %", "within rate", "95 %")
+    return [
+        head,
+        *(
+            (one.to, str(one.cells), *_change(one.top1), *_change(one.within_rate))
+            for one in comparisons
+        ),
+    ]
+
+
+def _rate_lines(summaries: Sequence[Summary]) -> list[Line]:
+    names = sorted(
+        {
+            measure.name
+            for one in summaries
+            for measure in one.measures
+            if measure.name.startswith("within-") and measure.name != WITHIN_RATE
+        }
+    )
+    rates = [name.removeprefix("within-") for name in names]
+    head = ["arm"]
+    for rate in rates:
+        head += [f"{rate} fps", "95 %", f"less {RANDOM}", "95 %"]
+    lines: list[Line] = [head]
+    for one in summaries:
+        cells = [one.arm]
+        for name in names:
+            measure = _measure(one, name)
+            cells += [
+                *_share(measure.value if measure else None),
+                *_change(measure.difference if measure else None),
+            ]
+        lines.append(cells)
+    return lines
+
+
+def _curve_lines(result: ExperimentResult) -> list[Line]:
+    lines: list[Line] = [("arm", "labelled groups", "cells", "top-1", "95 %", "difference", "95 %")]
+    arms = {one.arm for one in result.summaries if one.labelled_groups in result.protocol.curve}
+    for one in sorted(result.summaries, key=lambda one: (one.arm, one.labelled_groups)):
+        measure = _measure(one, TOP1)
+        if one.arm in arms and measure:
+            lines.append(
+                (
+                    one.arm,
+                    str(one.labelled_groups),
+                    str(one.cells),
+                    *_share(measure.value),
+                    *_change(measure.difference),
+                )
+            )
+    return lines
+
+
+def _cell_lines(summaries: Sequence[Summary]) -> list[Line]:
+    cells = sorted({cell for one in summaries for cell in one.per_cell})
+    lines: list[Line] = [("arm", *(cell.rpartition("-")[0] for cell in cells))]
+    for one in summaries:
+        lines.append(
+            (one.arm, *(f"{one.per_cell[c]:.1%}" if c in one.per_cell else "-" for c in cells))
+        )
+    return lines
+
+
+def _spent_lines(result: ExperimentResult) -> list[Line]:
+    total = sum(one.hours for one in result.spent)
+    return [
+        ("stage", "jobs", "core hours"),
+        *((one.stage, str(one.jobs), f"{one.hours:.2f}") for one in result.spent),
+        ("all", str(sum(one.jobs for one in result.spent)), f"{total:.2f}"),
+    ]
+
+
+def _missing(result: ExperimentResult) -> str:
+    if not result.missing:
+        return "Everything that the protocol asks for was run."
+    return f"{len(result.missing)} cells were not run: {', '.join(result.missing)}."
+
+
+def _list(sentences: Sequence[str]) -> list[str]:
+    return ["\n".join(f"- {one[:1].upper()}{one[1:]}." for one in sentences)]
+
+
+def _measure(summary: Summary, name: str) -> Measure | None:
+    return next((one for one in summary.measures if one.name == name), None)
+
+
+def _value(summary: Summary, name: str) -> Estimate | None:
+    measure = _measure(summary, name)
+    return measure.value if measure else None
+
+
+def _share(estimate: Estimate | None) -> tuple[str, str]:
+    if estimate is None:
+        return "-", ""
+    return f"{estimate.value:.1%}", f"{estimate.low:.1%} to {estimate.high:.1%}"
+
+
+def _change(estimate: Estimate | None) -> tuple[str, str]:
+    return ("-", "") if estimate is None else (_points(estimate), _interval_points(estimate))
+
+
+def _points(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:+.1f}"
+
+
+def _interval_points(estimate: Estimate) -> str:
+    return f"{100 * estimate.low:+.1f} to {100 * estimate.high:+.1f}"
