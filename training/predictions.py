@@ -136,8 +136,8 @@ def missing_parts(folder: Path, about: About) -> tuple[int, ...]:
     for file in _part_files(folder):
         if differing := _differences(_about(file), about):
             raise DatasetError(
-                f"{folder} holds other predictions, which differ in {' and '.join(differing)}: give "
-                "a new folder, or remove that one"
+                f"{folder} holds other predictions, which differ in {' and '.join(differing)}: "
+                "give a new folder, or remove that one"
             )
     return tuple(n for n in range(about.parts) if not part_file(folder, n).is_file())
 
