@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -15,12 +14,12 @@ from rich.progress import track
 
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import DatasetError, VideoError
-from motionfit.inference.video import Clips, read_clips
 from motionfit.training.checkpoint import Checkpoint, CheckpointError
 from motionfit.training.manifest import Row
 from motionfit.training.model import R2Plus1D, network_input
 from motionfit.training.read_ahead import read_ahead
 from motionfit.training.scores import Unreadable
+from motionfit.training.spread_clips import spread_clips
 
 BATCH = 32
 
@@ -64,7 +63,7 @@ def embed(
     requests = [(row, count) for row in rows]
     kept: list[tuple[Row, float | None, Embeddings]] = []
     unreadable: list[Unreadable] = []
-    read = read_ahead(requests, partial(_read, spec=checkpoint.spec))
+    read = read_ahead(requests, partial(spread_clips, spec=checkpoint.spec))
     with closing(read):
         for row, found in track(read, description="embedding", total=len(rows), console=console):
             if isinstance(found, VideoError):
@@ -101,7 +100,3 @@ def answers(
         ]
         logits, embeddings = (torch.cat(part).float().cpu() for part in zip(*parts, strict=True))
     return logits.numpy(), embeddings.numpy()
-
-
-def _read(path: Path, count: int, *, spec: ClipSpec) -> Clips:
-    return read_clips(path, spec=spec, num_clips=count)

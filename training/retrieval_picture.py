@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +44,11 @@ def middle_frames(
     wanted = {name for query in examples for name in (query.video, *query.nearest)}
     read, _ = read_each(
         [row for row in rows if row.name in wanted],
-        _middle_frame,
+        partial(read_clips, spec=_MIDDLE),
         what="reading pictures",
         console=console,
     )
-    return {row.name: picture for row, picture in read}
+    return {row.name: clips.frames[0, 0] for row, clips in read}
 
 
 def draw_retrievals(
@@ -86,7 +87,3 @@ def _show(axes: Axes, picture: Picture | None, *, label: str, colour: str) -> No
     axes.set_xlabel(short, fontsize=7, parse_math=False)
     for spine in axes.spines.values():
         spine.set(color=colour, linewidth=3)
-
-
-def _middle_frame(path: Path) -> Picture:
-    return np.asarray(read_clips(path, spec=_MIDDLE, num_clips=1).frames[0, 0])
