@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from motionfit.inference.warmup import made_clip
-from motionfit.training.config import read_config
+from motionfit.training.config import Config, read_config
 from tests.installs import ROOT, borrow_packages, copy_repository, make_environment
 
 README = ROOT / "README.md"
