@@ -14,6 +14,7 @@ JSON, TEXT = "quality.json", "quality.md"
 
 Line = tuple[str, str, str]
 _COLUMNS: Line = ("figure", "of", "value")
+_CLASS_COLUMNS: Line = ("class", "pieces", "share")
 _MOST_CLASSES = 25
 """A terminal shows so many classes."""
 
@@ -27,7 +28,7 @@ def table(quality: Quality) -> Table:
     made.add_column(_COLUMNS[0], overflow="fold")
     for name in _COLUMNS[1:]:
         made.add_column(name, justify="right", no_wrap=True)
-    for section in (_overall_lines(quality), _truth_lines(quality), classes):
+    for section in (_overall_lines(quality), _truth_lines(quality), [_CLASS_COLUMNS, *classes]):
         for line in section:
             made.add_row(*map(escape, line))
         made.add_row()
@@ -38,13 +39,18 @@ def notes(quality: Quality) -> list[str]:
     """What a person must know besides the figures, a sentence each."""
     record = quality.record
     found = [
-        f"{record['kind']} labels of granularity {record['granularity']} by a teacher that looks "
-        f"at {'RGB' if record['flow'] is None else 'optical flow'}"
+        f"kind {record['kind']}, granularity {record['granularity']}, by a teacher that sees "
+        f"{'RGB' if record['flow'] is None else 'optical flow'}"
     ]
     if quality.unseen is None:
         found.append(
-            "how right the labels are is not known: no video that the teacher never saw has a true "
-            "label that is one of its classes"
+            "how right the labels are is not known: no labelled video that the teacher never saw "
+            "is of one of its classes"
+        )
+    if quality.seen is not None:
+        found.append(
+            "seen videos are those that the teacher was trained on or held out: their figures say "
+            "nothing about others"
         )
     found += [f"warning: {warning}" for warning in quality.warnings]
     found += [f"left out: {one}" for one in quality.unreadable]
@@ -53,11 +59,15 @@ def notes(quality: Quality) -> list[str]:
 
 def markdown(quality: Quality) -> str:
     """The report as a text."""
-    sections = (_overall_lines(quality), _truth_lines(quality), _class_lines(quality))
+    sections = (
+        (_COLUMNS, _overall_lines(quality)),
+        (_COLUMNS, _truth_lines(quality)),
+        (_CLASS_COLUMNS, _class_lines(quality)),
+    )
     parts = [
         "# Pseudo-labels",
         "\n".join(f"- {note[:1].upper()}{note[1:]}." for note in notes(quality)),
-        *(_markdown_table(lines) for lines in sections if lines),
+        *(_markdown_table(lines, columns=columns) for columns, lines in sections if lines),
         f"Teacher {quality.record['teacher'][:12]}, videos {quality.record['data'][:12]}; "
         f"{quality.created_utc:%Y-%m-%d}:",
         f"    {quality.command}",
@@ -89,16 +99,16 @@ def _overall_lines(quality: Quality) -> list[Line]:
 
 
 def _truth_lines(quality: Quality) -> list[Line]:
-    unseen = _lines_of(quality.unseen, on="videos the teacher never saw")
-    return unseen + _lines_of(quality.seen, on="videos the teacher has seen")
+    unseen = _lines_of(quality.unseen, on="unseen videos")
+    return unseen + _lines_of(quality.seen, on="seen videos")
 
 
 def _lines_of(truth: Truth | None, *, on: str) -> list[Line]:
     if truth is None:
         return []
     lines: list[Line] = []
-    for what, found in (("pieces", truth.pieces), ("whole videos", truth.videos)):
-        lines += [(f"{name} of {what}, {on}", of, value) for name, of, value in _figures(found)]
+    for what, found in (("single pieces", truth.pieces), ("whole videos", truth.videos)):
+        lines += [(f"{name} of {what}: {on}", of, value) for name, of, value in _figures(found)]
     return lines
 
 
@@ -110,7 +120,7 @@ def _figures(found: Agreement) -> list[Line]:
     return [
         *lines,
         ("purity", count, f"{found.purity:.1%}"),
-        ("normalised mutual information", count, f"{found.nmi:.3f}"),
+        ("NMI", count, f"{found.nmi:.3f}"),
     ]
 
 
@@ -119,8 +129,8 @@ def _class_lines(quality: Quality) -> list[Line]:
     return [(one.label, str(one.pieces), f"{one.share:.1%}") for one in largest]
 
 
-def _markdown_table(lines: Sequence[Line]) -> str:
-    rows = [_COLUMNS, ("---", "--:", "--:"), *lines]
+def _markdown_table(lines: Sequence[Line], *, columns: Line) -> str:
+    rows = [columns, ("---", "--:", "--:"), *lines]
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows
     )

@@ -127,8 +127,8 @@ def test_the_report_is_read_back_and_shown(tmp_path: Path) -> None:
     assert Quality.model_validate_json((tmp_path / JSON).read_text()) == quality
     text = (tmp_path / TEXT).read_text()
     assert text == markdown(quality)
-    assert "| accuracy of pieces, videos the teacher never saw | 3 | 66.7% |" in text
-    assert "| accuracy of pieces, videos the teacher has seen | 2 | 0.0% |" in text
+    assert "| accuracy of single pieces: unseen videos | 3 | 66.7% |" in text
+    assert "| accuracy of single pieces: seen videos | 2 | 0.0% |" in text
     console = Console(record=True, width=120, quiet=False)
     with console.capture() as shown:
         console.print(table(quality))
