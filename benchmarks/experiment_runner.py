@@ -139,8 +139,10 @@ def is_done(job: Job, *, runs: Path) -> bool:
             f"its .job.json, or use another folder; it was  {' '.join(record.arguments)}  and is "
             f"now  {' '.join(job.arguments)}"
         )
-    # A training refuses to go on when it is finished, so its last file counts too.
-    return record.done or (job.output is not None and (runs / job.output).exists())
+    if job.resumed is None or job.output is None:
+        return record.done
+    # A training that is finished refuses to go on, so its last file counts too.
+    return record.done or (runs / job.output).exists()
 
 
 def read_record(job: Job, *, runs: Path) -> JobRecord | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import torch
 import typer
 from numpy.typing import NDArray
 
@@ -37,7 +36,6 @@ def watch(
     ] = None,
 ) -> None:
     """Write the class scores of each video."""
-    torch.set_num_threads(1)
     checkpoint = load_checkpoint(network)
     rows = matching(read_dataset(labelled).rows, map(parse_filter, where))
     check_labels(rows, labels=checkpoint.labels)
