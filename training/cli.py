@@ -1,4 +1,4 @@
-"""motionfit-train: fit a student, evaluate one, describe one."""
+"""motionfit-train: the stages of MotionFit, supervised training, evaluation."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,11 @@ from motionfit.inference.errors import require_extra
 from motionfit.training.config import Config
 from motionfit.training.doctor_command import doctor_command
 from motionfit.training.evaluate_command import evaluate_command
+from motionfit.training.flow_command import flow_command
 from motionfit.training.options import with_config_options
+from motionfit.training.probe_command import probe_command
+from motionfit.training.pseudo_label_command import pseudo_label_command
+from motionfit.training.retrieve_command import retrieve_command
 from motionfit.training.student_command import student_command
 from motionfit.training.teacher_command import teacher_command
 from motionfit.training.training_command import (
@@ -23,6 +27,7 @@ from motionfit.training.training_command import (
     require_training,
     run_training,
 )
+from motionfit.training.two_stream_command import two_stream_command
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -68,9 +73,14 @@ def fit_command(
     )
 
 
+app.command("flow")(flow_command)
 app.command("teacher")(teacher_command)
+app.command("pseudo-label")(pseudo_label_command)
 app.command("student")(student_command)
 app.command("evaluate")(evaluate_command)
+app.command("retrieve")(retrieve_command)
+app.command("probe")(probe_command)
+app.command("two-stream")(two_stream_command)
 app.command("doctor")(doctor_command)
 
 
