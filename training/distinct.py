@@ -115,4 +115,4 @@ def _averaged(steps: Floats) -> Floats:
     """The mean over the steps around each; at the ends, over as many on one side."""
     count = min(_EVEN_OVER, len(steps))
     means = np.convolve(steps, np.full(count, 1 / count), mode="valid")
-    return means[np.clip(np.arange(len(steps)) - count // 2, 0, len(means) - 1)]
+    return np.take(means, np.arange(len(steps)) - count // 2, mode="clip")

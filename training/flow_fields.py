@@ -45,22 +45,22 @@ def flow_fields(video: Frames, *, spec: FlowSpec) -> Fields:
         return Fields(fields=still, places=np.zeros_like(moments_us, np.int32), starts_us=starts_us)
     compute = flow_function(spec.method)
     fields = [
-        _field(compute(video.frames[a], video.frames[b]), size=size, seconds=seconds, spec=spec)
+        quantised(
+            displacement(
+                compute(video.frames[a], video.frames[b]), size=size, seconds=seconds, spec=spec
+            ),
+            bound_px=spec.bound_px,
+        )
         for a, b, seconds in zip(pairs.first, pairs.second, pairs.seconds, strict=True)
     ]
     return Fields(fields=np.stack(fields), places=pairs.places, starts_us=starts_us)
 
 
-def reduced(flow: Flow, *, size: tuple[int, int]) -> Flow:
-    """Flow (H, W, 2) in pixels, as that of the pictures scaled to ``size`` (width, height)."""
+def displacement(flow: Flow, *, size: tuple[int, int], seconds: float, spec: FlowSpec) -> Flow:
+    """Flow (H, W, 2) over so many seconds, as that of pictures scaled to ``size`` (width, height)
+    in the spec's gap: pixels to the right and down.
+    """
     height, width = flow.shape[:2]
     smaller = cv2.resize(flow, size, interpolation=cv2.INTER_AREA)
     scale = np.array([size[0] / width, size[1] / height], np.float32)
-    return np.asarray(smaller, np.float32) * scale
-
-
-def _field(
-    flow: Flow, *, size: tuple[int, int], seconds: float, spec: FlowSpec
-) -> NDArray[np.int8]:
-    per_gap = np.float32(spec.gap_seconds / seconds)
-    return quantised(reduced(flow, size=size) * per_gap, bound_px=spec.bound_px)
+    return np.asarray(smaller, np.float32) * scale * np.float32(spec.gap_seconds / seconds)

@@ -35,7 +35,7 @@ def flow_function(method: FlowMethod) -> FlowFunction:
     cv2.setNumThreads(1)
     match method:
         case "dis":
-            return _dis()
+            return _dis
         case "farneback":
             return _farneback
         case "tvl1":
@@ -47,10 +47,11 @@ def flow_function(method: FlowMethod) -> FlowFunction:
             return load_raft()
 
 
-def _dis() -> FlowFunction:
+def _dis(a: Picture, b: Picture) -> Flow:
+    # A new one for each pair: on small pictures it goes by those it saw before.
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     # None: no flow to start from, which OpenCV's types forget.
-    return lambda a, b: _as_flow(dis.calc(_grey(a), _grey(b), None))  # type: ignore[call-overload]
+    return _as_flow(dis.calc(_grey(a), _grey(b), None))  # type: ignore[call-overload]
 
 
 def _farneback(a: Picture, b: Picture) -> Flow:

@@ -9,11 +9,11 @@ def summary_of(flow: FlowSet, *, spec: FlowSpec) -> tuple[str, ...]:
     videos = [video for _, video in flow.videos]
     clips = sum(video.shape[0] for video in videos)
     fields = sum(video.num_fields for video in videos)
-    bytes_of_all = sum(video.path.stat().st_size for video in videos)
+    total = sum(video.path.stat().st_size for video in videos)
     return (
-        f"flow of {len(videos)} videos by {spec.method}: {clips} clips of {spec.num_frames} fields, "
-        f"{fields} of them different, since clips overlap",
-        f"{bytes_of_all / 1e6:.1f} MB, {bytes_of_all / clips:,.0f} bytes a clip; a component is "
+        f"flow of {len(videos)} videos by {spec.method}: {clips} clips of {spec.num_frames} "
+        f"fields, {fields} of them different, since clips overlap",
+        f"{total / 1e6:.1f} MB, {total / clips:,.0f} bytes a clip; a component is "
         f"at most {spec.bound_px:.2f} pixels in {spec.gap_seconds:g} s, kept in steps of "
         f"{spec.bound_px / 127:.3f}",
         *([f"{len(flow.unreadable)} videos are left out"] if flow.unreadable else []),

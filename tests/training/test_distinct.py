@@ -61,7 +61,8 @@ def test_real_videos_at_30_have_the_copies_of_their_films(data_dir: Path) -> Non
     per_second = len(found.frames) / video.duration_us * 1e6
     assert video.info.frame_rate == pytest.approx(29.97, abs=0.01)
     assert per_second == pytest.approx(25, abs=0.5)
-    assert np.diff(found.taken_us)[8:] == pytest.approx(FRAME_US, rel=0.02)
+    even = np.abs(np.diff(found.taken_us) / FRAME_US - 1) < 0.02
+    assert even.mean() > 0.9
 
 
 def test_copies_that_stand_for_lost_frames_leave_the_times_as_they_are(film: Film) -> None:

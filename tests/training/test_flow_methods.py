@@ -51,6 +51,20 @@ def test_equal_pictures_do_not_move(method: FlowMethod) -> None:
     assert np.abs(flow_function(method)(a, a)).max() < 0.2
 
 
+@pytest.mark.parametrize("method", SMALL)
+def test_flow_does_not_depend_on_the_pairs_before(method: FlowMethod) -> None:
+    # On pictures as small as these OpenCV's DIS object does.
+    compute = flow_function(method)
+    pictures = moving(4, right=1, down=1, height=32, width=40)
+    first = compute(pictures[0], pictures[1])
+    for later in range(3):
+        compute(
+            moving(2, right=5, down=0, height=48)[1], moving(2, right=5, down=later, height=48)[0]
+        )
+        compute(pictures[later], pictures[later + 1])
+    np.testing.assert_array_equal(compute(pictures[0], pictures[1]), first)
+
+
 def test_one_thread_is_used() -> None:
     flow_function("dis")
     assert cv2.getNumThreads() == 1
