@@ -12,6 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from motionfit.benchmarks.experiment_command import (
+    experiment_command,
+    experiment_report_command,
+)
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.console import run, stderr
 from motionfit.inference.errors import require_extra
@@ -295,6 +299,10 @@ def compare(
     _show([], [tables.verdict_line(verdict) for verdict in verdicts])
     if any(verdict.broken for verdict in verdicts):
         raise typer.Exit(1)
+
+
+app.command("experiment")(experiment_command)
+app.command("experiment-report")(experiment_report_command)
 
 
 def _open(bundle: str) -> Bundle:

@@ -59,8 +59,9 @@ def _fields(kind: type[RunConfig]) -> Mapping[str, tuple[str, FieldInfo]]:
 
 
 def _flag(name: str, *, section: str, field: FieldInfo) -> inspect.Parameter:
+    flag = name.replace("_", "-")
     option = typer.Option(
-        f"--{name.replace('_', '-')}" + (f"/--no-{name}" if field.annotation is bool else ""),
+        f"--{flag}" + (f"/--no-{flag}" if field.annotation is bool else ""),
         help=f"{field.description}{_default_sentence(field)}",
         rich_help_panel=section,
         min=_bound(field, "ge"),

@@ -6,8 +6,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from motionfit.training.config import Config, read_config
+from motionfit.training.config import Config, RunConfig, read_config
 from motionfit.training.options import with_config_options
+from motionfit.training.stage_config import StudentConfig
 
 FLAGS = {
     name
@@ -16,12 +17,14 @@ FLAGS = {
 }
 
 
-def overrides_of(*arguments: str) -> Mapping[str, Mapping[str, Any]]:
+def overrides_of(
+    *arguments: str, kind: type[RunConfig] = Config
+) -> Mapping[str, Mapping[str, Any]]:
     """What a command with the flags gets for ``arguments``; an error of use raises."""
     app, got = typer.Typer(), []
 
     @app.command()
-    @with_config_options(Config)
+    @with_config_options(kind)
     def command(overrides: Mapping[str, Mapping[str, Any]], plain: int = 1) -> None:
         """A command."""
         got.append(overrides)
@@ -60,6 +63,11 @@ def test_only_what_was_given_overrides_and_lands_in_its_section() -> None:
     assert config.train.learning_rate_factors == {"layer1": 0.1}
     assert config.data.where == ("a=b", "c=d")
     assert (config.augment.flip, config.data.hold_out_share) == (False, 0)
+
+
+def test_a_value_of_two_words_is_switched_off_with_dashes() -> None:
+    given = overrides_of("--no-cross-entropy", kind=StudentConfig)
+    assert given == {"match": {"cross_entropy": False}}
 
 
 @pytest.mark.parametrize(
