@@ -11,11 +11,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.ndimage import (  # type: ignore[import-untyped]
-    median_filter,
-    percentile_filter,
-)
 
 from motionfit.inference.sampling import Times
 
@@ -85,8 +82,15 @@ def _changes(grey: Grey) -> Floats:
 
 def _copies(changes: Floats) -> NDArray[np.bool_]:
     """Which of the frames but the first show what the one before showed."""
-    usual = percentile_filter(changes, _USUAL, size=_NEIGHBOURS, mode="nearest")
-    return np.asarray(changes <= COPY_SHARE * usual)
+    return changes <= COPY_SHARE * _of_neighbours(changes, percentile=_USUAL)
+
+
+def _of_neighbours(changes: Floats, *, percentile: float) -> Floats:
+    """A percentile of the changes around each, its own among them."""
+    if not changes.size:
+        return changes
+    windows = sliding_window_view(np.pad(changes, _NEIGHBOURS // 2, mode="edge"), _NEIGHBOURS)
+    return np.asarray(np.percentile(windows, percentile, axis=1), np.float64)
 
 
 def _lost(changes: Floats, steps: Indices) -> bool:
@@ -96,7 +100,7 @@ def _lost(changes: Floats, steps: Indices) -> bool:
     across = steps > 1
     if not across.any() or across.all():
         return False
-    relative = changes / median_filter(changes, _NEIGHBOURS, mode="nearest")
+    relative = changes / _of_neighbours(changes, percentile=50)
     return bool(np.median(relative[across]) > LOST_RATIO * np.median(relative[~across]))
 
 
@@ -108,11 +112,12 @@ def _evened(frames: Indices, shown_us: Times) -> Floats:
         inside = part[apart[part] <= _STANDSTILL]
         if np.any(apart[inside] > 1):
             steps_us[inside] = _averaged(_averaged(steps_us[inside]))
-    return shown_us[0] + np.append(0, np.cumsum(steps_us))
+    return np.append(0, np.cumsum(steps_us)) + float(shown_us[0])
 
 
 def _averaged(steps: Floats) -> Floats:
     """The mean over the steps around each; at the ends, over as many on one side."""
     count = min(_EVEN_OVER, len(steps))
     means = np.convolve(steps, np.full(count, 1 / count), mode="valid")
-    return np.take(means, np.arange(len(steps)) - count // 2, mode="clip")
+    around = np.clip(np.arange(len(steps)) - count // 2, 0, len(means) - 1)
+    return np.asarray(means[around], np.float64)

@@ -56,7 +56,7 @@ def flow_command(
     Only what is not there yet is computed: after Ctrl-C or a kill, run it again. Several of these
     may fill one folder at the same time. Videos that cannot be read are named and left out.
     """
-    require_extra("train", "cv2", "scipy")
+    require_extra("train", "cv2")
     from motionfit.training.flow_store import open_flow
     from motionfit.training.flow_summary import summary_of
     from motionfit.training.manifest import parse_filter

@@ -11,7 +11,7 @@ from motionfit.inference.sampling import Times, sample_times
 from motionfit.inference.video import Frames
 from motionfit.training.distinct import find_distinct
 from motionfit.training.flow_methods import Flow, flow_function
-from motionfit.training.flow_pairs import find_pairs
+from motionfit.training.flow_pairs import Pairs, find_pairs
 from motionfit.training.flow_spec import FlowSpec
 from motionfit.training.flow_video import quantised
 from motionfit.training.grid import grid_starts
@@ -35,14 +35,12 @@ def flow_fields(video: Frames, *, spec: FlowSpec) -> Fields:
     A video without a second distinct frame has zero flow.
     """
     starts_us = grid_starts(video.duration_us, spec=spec.sampling, clips=spec.grid_clips)
-    moments_us = np.stack([sample_times(int(t), spec=spec.sampling) for t in starts_us])
     size = scaled_size(video.info.width, video.info.height, short_side=spec.short_side)
-    grey = np.stack([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in video.frames])
-    distinct = find_distinct(np.asarray(grey, np.uint8), times_us=video.times_us)
-    pairs = find_pairs(distinct, moments_us=moments_us, gap_seconds=spec.gap_seconds)
+    pairs = pairs_of(video, starts_us=starts_us, spec=spec)
     if pairs is None:
         still = np.zeros((1, size[1], size[0], 2), np.int8)
-        return Fields(fields=still, places=np.zeros_like(moments_us, np.int32), starts_us=starts_us)
+        places = np.zeros((spec.grid_clips, spec.num_frames), np.int32)
+        return Fields(fields=still, places=places, starts_us=starts_us)
     compute = flow_function(spec.method)
     fields = [
         quantised(
@@ -54,6 +52,16 @@ def flow_fields(video: Frames, *, spec: FlowSpec) -> Fields:
         for a, b, seconds in zip(pairs.first, pairs.second, pairs.seconds, strict=True)
     ]
     return Fields(fields=np.stack(fields), places=pairs.places, starts_us=starts_us)
+
+
+def pairs_of(video: Frames, *, starts_us: Times, spec: FlowSpec) -> Pairs | None:
+    """The pairs of frames for the moments (G, T) of clips that start at ``starts_us`` (G,); None
+    when the video has only one distinct frame.
+    """
+    moments_us = np.stack([sample_times(int(start), spec=spec.sampling) for start in starts_us])
+    grey = np.stack([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in video.frames])
+    distinct = find_distinct(np.asarray(grey, np.uint8), times_us=video.times_us)
+    return find_pairs(distinct, moments_us=moments_us, gap_seconds=spec.gap_seconds)
 
 
 def displacement(flow: Flow, *, size: tuple[int, int], seconds: float, spec: FlowSpec) -> Flow:

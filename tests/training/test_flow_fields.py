@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 def flow_of(video: Frames, spec: FlowSpec = SPEC) -> Floats:
     """(G, T, h, w, 2), in pixels at the short side."""
     made = flow_fields(video, spec=spec)
-    return made.fields[made.places] * (spec.bound_px / 127)
+    return np.asarray(made.fields[made.places] * (spec.bound_px / 127), np.float64)
 
 
 def likeness(a: Floats, b: Floats) -> float:

@@ -46,7 +46,7 @@ def test_the_second_is_later_than_the_first_however_small_the_gap() -> None:
 
 def test_the_time_between_is_that_between_taking_them() -> None:
     shown = np.array([0, 33, 67, 133, 167, 200]) * 1_000
-    found = distinct(shown, taken_us=np.arange(6) * 40_000.0)
+    found = distinct(shown, taken_us=np.arange(6, dtype=np.float64) * 40_000)
     pairs = pairs_of(found, [34_000, 135_000], gap=0.04)
     np.testing.assert_array_equal(pairs.first, [10, 30])
     np.testing.assert_array_equal(pairs.second, [20, 40])
