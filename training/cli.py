@@ -94,20 +94,24 @@ def describe_command(
     frames: Frames = 8,
     crop: Crop = 64,
 ) -> None:
-    """Print the parameters of a student and the floating-point operations of one clip."""
+    """Print the parameters of a network and the floating-point operations of one clip."""
     require_extra("train", "torch", "torchvision", "safetensors")
     from motionfit.training.checkpoint import load_checkpoint
     from motionfit.training.describe import parts_of, table_of
+    from motionfit.training.model import FLOW, RGB
 
     console = Console()
+    channels = RGB
     if checkpoint is not None:
         loaded = load_checkpoint(checkpoint)
         classes, width = len(loaded.labels), loaded.width
         frames, crop = loaded.spec.num_frames, loaded.spec.crop
+        channels = RGB if loaded.flow is None else FLOW
         console.print(f"classes: {', '.join(loaded.labels)}", markup=False, highlight=False)
-    parts = parts_of(classes, width=width, num_frames=frames, crop=crop)
+    parts = parts_of(classes, width=width, num_frames=frames, crop=crop, channels=channels)
+    seen = "pixels" if channels == RGB else "vectors of flow"
     console.print(
-        table_of(parts, title=f"R(2+1)D-18, width {width:g}, {frames} x {crop} x {crop} pixels")
+        table_of(parts, title=f"R(2+1)D-18, width {width:g}, {frames} x {crop} x {crop} {seen}")
     )
 
 

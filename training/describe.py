@@ -1,4 +1,4 @@
-"""How large a student is and what one clip costs it, part by part."""
+"""How large a network is and what one clip costs it, part by part."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import torch
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from motionfit.training.model import R2Plus1D
+from motionfit.training.model import RGB, R2Plus1D
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,11 +19,13 @@ class Part:
     """Floating-point operations for one clip; a multiplication with its addition counts as two."""
 
 
-def parts_of(num_classes: int, *, width: float, num_frames: int, crop: int) -> tuple[Part, ...]:
-    """The parts of a student in the order in which a clip passes them. Nothing is computed."""
+def parts_of(
+    num_classes: int, *, width: float, num_frames: int, crop: int, channels: int = RGB
+) -> tuple[Part, ...]:
+    """The parts of a network in the order in which a clip passes them. Nothing is computed."""
     with torch.device("meta"):
-        model = R2Plus1D(num_classes, width=width).eval()
-        clip = torch.empty(1, 3, num_frames, crop, crop)
+        model = R2Plus1D(num_classes, width=width, channels=channels).eval()
+        clip = torch.empty(1, channels, num_frames, crop, crop)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(clip)
     counts = counter.get_flop_counts()

@@ -57,12 +57,17 @@ def normalised(frames: Tensor, *, spec: ClipSpec) -> Tensor:
 
 
 def network_input(clips: Tensor, *, spec: ClipSpec) -> Tensor:
-    """What the model takes: RGB (N, T, S, S, 3) uint8 normalised, or optical flow (N, T, S, S, 2),
-    float32 in units of its bound (-1 to 1), as it is; both with the channels first.
+    """The float32 clips (N, channels, T, S, S) that the model takes: of RGB (N, T, S, S, 3) uint8,
+    or of optical flow (N, T, S, S, 2) float32 in units of its bound (-1 to 1).
+
+    Each field of flow loses its mean vector, which is mostly the camera's motion (Simonyan and
+    Zisserman, Two-Stream Convolutional Networks, 2014). Then each component is replaced by its
+    square root, the sign kept, because most motion is a few hundredths of the bound: our choice.
     """
     if clips.shape[-1] == RGB:
         return normalised(clips, spec=spec)
-    return clips.permute(0, 4, 1, 2, 3)
+    moving = clips - clips.mean((2, 3), keepdim=True)
+    return (moving.sign() * moving.abs().sqrt()).permute(0, 4, 1, 2, 3)
 
 
 def _scaled(channels: int, width: float) -> int:

@@ -3,7 +3,7 @@ import torch
 from torchvision.models.video import r2plus1d_18
 
 from motionfit.inference.clip import ClipSpec
-from motionfit.training.model import R2Plus1D, normalised
+from motionfit.training.model import R2Plus1D, network_input, normalised
 
 
 def test_at_width_one_torchvisions_weights_load_and_give_its_logits() -> None:
@@ -41,3 +41,24 @@ def test_frames_are_normalised_with_the_specs_mean_and_std_per_channel() -> None
     assert (clips.shape, clips.dtype) == ((1, 3, 2, 8, 8), torch.float32)
     assert clips[0, :, 1, 3, 3].tolist() == pytest.approx([1.0, 1.0, 0.0])
     assert clips.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+def test_flow_is_seen_without_the_camera_and_in_square_roots() -> None:
+    spec = ClipSpec(num_frames=2, frame_rate=6.0, short_side=16, crop=16)
+    flow = torch.zeros(1, 2, 16, 16, 2)
+    flow[..., 0] = 0.3  # the camera moves
+    flow[0, 1, :8, :, 1], flow[0, 1, 8:, :, 1] = 0.09, -0.09
+    seen = network_input(flow, spec=spec)
+    assert seen.shape == (1, 2, 2, 16, 16)
+    torch.testing.assert_close(seen[0, 0], torch.zeros(2, 16, 16), rtol=0, atol=1e-3)
+    torch.testing.assert_close(seen[0, 1, 1, :8], torch.full((8, 16), 0.3))
+    torch.testing.assert_close(seen[0, 1, 1, 8:], torch.full((8, 16), -0.3))
+
+
+def test_mirrored_flow_is_seen_as_the_mirror_image_of_what_it_was() -> None:
+    spec = ClipSpec(num_frames=2, frame_rate=6.0, short_side=16, crop=16)
+    flow = torch.rand(1, 2, 16, 16, 2, generator=torch.manual_seed(0)) * 2 - 1
+    mirrored = flow.flip(3) * torch.tensor([-1.0, 1.0])
+    seen, other = network_input(flow, spec=spec), network_input(mirrored, spec=spec)
+    turned = seen.flip(4) * torch.tensor([-1.0, 1.0])[:, None, None, None]
+    torch.testing.assert_close(other, turned)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from motionfit.inference.clip import ClipSpec
-from motionfit.training.model import FLOW, R2Plus1D
+from motionfit.training.model import FLOW, R2Plus1D, network_input
 from motionfit.training.objectives import (
     Average,
     CrossEntropy,
@@ -37,6 +37,16 @@ def flow_clips(samples: int, clips: int) -> Tensor:
     return torch.rand(samples, clips, 2, 16, 16, FLOW) * 2 - 1
 
 
+def seen(flow: Tensor) -> Tensor:
+    """What a network sees of flow (N, R, T, S, S, 2): (N * R, 2, T, S, S)."""
+    return network_input(flow.flatten(0, 1), spec=SPEC)
+
+
+def features_of(flow: Tensor) -> Tensor:
+    """What Tiny makes of it: (N, R, 4)."""
+    return Tiny()(seen(flow))[1].reshape(*flow.shape[:2], 4)
+
+
 def pictures(samples: int, clips: int) -> Tensor:
     torch.manual_seed(4)
     return torch.randint(0, 256, (samples, clips, 2, 16, 16, 3), dtype=torch.uint8)
@@ -50,7 +60,7 @@ def test_the_gradient_of_the_multi_clip_loss_is_the_one_worked_out_by_hand(clips
     outcome.loss.backward()  # type: ignore[no-untyped-call]
 
     # L = -log(mean over r of p_r[y]), so dL/dz_r = -(p_r[y] / sum of p_s[y]) (e_y - p_r).
-    features = batch.flatten(2)[..., :4].double()
+    features = features_of(batch)
     chances = (features @ model.linear.weight.detach().T).softmax(-1)  # (N, R, 3)
     expected = torch.zeros(3, 4, dtype=torch.float64)
     loss = 0.0
@@ -71,7 +81,7 @@ def test_the_mean_of_logits_is_there_as_an_option() -> None:
     batch, labels = flow_clips(4, 3), torch.tensor([0, 1, 2, 1])
     model = Tiny()
     outcome = MultiClip(spec=SPEC, label_smoothing=0.0, average="logits")(model, batch, labels)
-    logits = model.linear(batch.flatten(2)[..., :4].double()).mean(1)
+    logits = model.linear(features_of(batch)).mean(1)
     expected = functional.cross_entropy(logits, labels)
     assert outcome.loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
@@ -108,7 +118,7 @@ def test_soft_targets_weigh_the_classes() -> None:
     shares = torch.tensor([[0.2, 0.5, 0.3], [1, 0, 0], [0.1, 0.1, 0.8]])
     model, objective = Tiny(), MultiClip(spec=SPEC, label_smoothing=0.0)
     outcome = objective(model, batch, shares)
-    log_chances = model(batch[:, 0].permute(0, 4, 1, 2, 3))[0].log_softmax(-1)
+    log_chances = model(seen(batch))[0].log_softmax(-1)
     assert outcome.loss.item() == pytest.approx(-(shares * log_chances).sum(1).mean().item())
     assert outcome.right == int((log_chances.argmax(1) == shares.argmax(1)).sum())
 
@@ -127,7 +137,7 @@ def matching(teacher: R2Plus1D, *, alpha: float, cross_entropy: bool) -> Matchin
 def test_the_teacher_does_not_move_while_the_student_learns_from_it() -> None:
     teacher, student = network(FLOW, seed=0), network(3, seed=1)
     with torch.no_grad():  # statistics of its own
-        teacher.train()(flow_clips(4, 1)[:, 0].permute(0, 4, 1, 2, 3))
+        teacher.train()(seen(flow_clips(4, 1)))
     before = copy.deepcopy(teacher.state_dict())
     objective = matching(teacher, alpha=50.0, cross_entropy=True)
     optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
@@ -162,7 +172,7 @@ def test_mers_ignores_the_labels() -> None:
         for labels in ([0, 1, 2, 1], [2, 2, 0, 0])
     ]
     assert torch.equal(*losses)
-    _, wanted = teacher.eval()(flow[:, 0].permute(0, 4, 1, 2, 3))
+    _, wanted = teacher.eval()(seen(flow))
     assert losses[0] > 0
     assert not losses[0].isnan()
     assert wanted.shape == (4, 51)
@@ -174,7 +184,7 @@ def test_matching_is_the_mean_squared_difference_of_the_embeddings() -> None:
     loss = matching(teacher, alpha=2.0, cross_entropy=False)(
         student, clips, flow, torch.tensor([0, 1, 2, 1])
     ).loss
-    _, wanted = teacher(flow[:, 0].permute(0, 4, 1, 2, 3))
+    _, wanted = teacher(seen(flow))
     mean, std = torch.tensor(SPEC.mean), torch.tensor(SPEC.std)
     _, got = student(((clips[:, 0].float() / 255 - mean) / std).permute(0, 4, 1, 2, 3))
     torch.testing.assert_close(loss, 2 * ((got - wanted) ** 2).mean())
