@@ -16,7 +16,7 @@ from motionfit.inference.video import Frames, read_frames
 from motionfit.training.flow_fields import displacement, pairs_of
 from motionfit.training.flow_methods import flow_function
 from motionfit.training.flow_spec import FlowSpec
-from motionfit.training.flow_video import FULL, quantised
+from motionfit.training.flow_video import quantised, restored
 from motionfit.training.grid import grid_starts
 
 LEAST_CORRELATION = 0.9
@@ -87,7 +87,7 @@ def agreement(paths: Sequence[Path], *, spec: FlowSpec) -> Agreement:
 def _judged(ours: Floats, theirs: Floats, fields: int, of_all: int, *, spec: FlowSpec) -> Agreement:
     bound = spec.bound_px
     inside = np.abs(ours) <= bound
-    stored = quantised(ours, bound_px=bound) * np.float32(bound / FULL)
+    stored = restored(quantised(ours, bound_px=bound)) * np.float32(bound)
     return Agreement(
         fields=fields,
         share=fields / of_all,

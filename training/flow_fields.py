@@ -22,7 +22,7 @@ class Fields:
     """The flow of a video's grid of clips, each field once."""
 
     fields: NDArray[np.int8]
-    """(U, h, w, 2) int8: displacement to the right and down, 127 for the spec's bound"""
+    """(U, h, w, 2) int8: displacement to the right and down, as ``flow_video.quantised``"""
     places: NDArray[np.int32]
     """(G, T) int32: the field that each moment of each clip has"""
     starts_us: Times
