@@ -16,6 +16,7 @@ from motionfit.benchmarks.experiment_command import (
     experiment_command,
     experiment_report_command,
 )
+from motionfit.benchmarks.flow_bench_command import flow_command
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.console import run, stderr
 from motionfit.inference.errors import require_extra
@@ -301,6 +302,7 @@ def compare(
         raise typer.Exit(1)
 
 
+app.command("flow")(flow_command)
 app.command("experiment")(experiment_command)
 app.command("experiment-report")(experiment_report_command)
 

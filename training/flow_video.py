@@ -89,7 +89,7 @@ def quantised(flow: NDArray[np.float32], *, bound_px: float) -> NDArray[np.int8]
 def restored(stored: NDArray[np.int8]) -> NDArray[np.float32]:
     """What ``quantised`` stored, as shares of the bound."""
     root = np.asarray(stored, np.float32) / np.float32(FULL)
-    return root * np.abs(root)
+    return np.asarray(root * np.abs(root), np.float32)
 
 
 def _read_up_to_fields(file: BinaryIO) -> tuple[Times, NDArray[np.int32], tuple[int, ...]]:
