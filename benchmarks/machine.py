@@ -15,6 +15,7 @@ LIBRARIES = (
     "numpy",
     "onnxruntime",
     "onnxruntime-gpu",
+    "opencv-contrib-python-headless",
     "openvino",
     "tensorrt",
     "torch",
