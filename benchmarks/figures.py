@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from motionfit.benchmarks.experiment_result import ExperimentResult
 from motionfit.benchmarks.result import Model, Result, ResultError, read_result
 from motionfit.training.report import Report
 
@@ -24,6 +25,8 @@ NUMBER_BEFORE = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]\d+)?%?$|$")
 FILE_MENTION = re.compile(r"benchmarks/results/([\w.-]+\.json)")
 STEP = re.compile(r"\.?(?P<key>\w+)|\[(?P<index>\d+)\]|\[(?P<name>\w+)=(?P<value>[^\]]+)\]")
 NOT_RESULTS = {"schema.json"}
+
+Quotable = Result | Report | ExperimentResult
 
 
 def check(text: str, *, results_dir: Path, shipped: Model) -> list[str]:
@@ -43,7 +46,7 @@ def check(text: str, *, results_dir: Path, shipped: Model) -> list[str]:
     ]
     files = {marker["file"] for marker in markers}
     files |= set(FILE_MENTION.findall(text)) - NOT_RESULTS
-    read: dict[str, Result | Report] = {}
+    read: dict[str, Quotable] = {}
     for name in sorted(files):
         try:
             read[name] = read_quotable(results_dir / name)
@@ -60,14 +63,17 @@ def check(text: str, *, results_dir: Path, shipped: Model) -> list[str]:
     return problems
 
 
-def read_quotable(path: Path) -> Result | Report:
+def read_quotable(path: Path) -> Quotable:
     """A result of motionfit-bench, or a report of motionfit-train evaluate. Raises ResultError."""
-    with contextlib.suppress(OSError, ValidationError):
-        return Report.model_validate_json(path.read_bytes())
+    for kind in (Report, ExperimentResult):
+        with contextlib.suppress(OSError, ValidationError):
+            return kind.model_validate_json(path.read_bytes())
     return read_result(path)
 
 
-def _model_problems(name: str, result: Result | Report, *, shipped: Model) -> list[str]:
+def _model_problems(name: str, result: Quotable, *, shipped: Model) -> list[str]:
+    if isinstance(result, ExperimentResult):  # about many networks, none of which ships
+        return []
     measured = result.model
     if measured is None or measured.sha256 == shipped.sha256:
         return []
@@ -80,7 +86,7 @@ def _model_problems(name: str, result: Result | Report, *, shipped: Model) -> li
     ]
 
 
-def _figure_problems(marker: re.Match[str], *, quoted: str, result: Result | Report) -> list[str]:
+def _figure_problems(marker: re.Match[str], *, quoted: str, result: Quotable) -> list[str]:
     source = f"{marker['file']}#{marker['path']}"
     try:
         value = look_up(result.model_dump(mode="json"), marker["path"])
