@@ -51,7 +51,7 @@ def flow_result(
     rows: Sequence[Row],
     plan: Plan,
     *,
-    data: Mapping[str, str | int],
+    data: Mapping[str, str | int | float],
     session: Session,
     after_round: Callable[[], None] = lambda: None,
 ) -> Result:

@@ -1,5 +1,8 @@
 """A result of kind ``flow`` as a table on a terminal."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from rich.table import Table
 
 from motionfit.benchmarks.flow_speed import FIELD, VIDEOS
@@ -37,8 +40,19 @@ def flow_notes(result: Result) -> list[str]:
         "the same frames",
         f"storing changes flow of {values['flow_rms_px']} pixels (root mean square) by "
         f"{values['storage_rms_px']}; {values['bytes_per_clip']} bytes a clip",
+        *_storage_notes(values),
         *(f"not timed: {one.name}: {one.reason}" for one in result.excluded),
         *noise_notes(result),
+    ]
+
+
+def _storage_notes(values: Mapping[str, Any]) -> list[str]:
+    if "storage_videos" not in values:
+        return []
+    return [
+        f"a teacher is right about {values['storage_stored_top1']:.1%} of "
+        f"{values['storage_videos']} videos by stored flow and {values['storage_exact_top1']:.1%} "
+        f"by exact flow; {values['storage_other_answers']} answers differ"
     ]
 
 

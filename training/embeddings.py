@@ -7,21 +7,17 @@ from functools import partial
 from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import DatasetError, VideoError
 from motionfit.training.checkpoint import Checkpoint, CheckpointError
+from motionfit.training.evaluation import answers
 from motionfit.training.manifest import Row
-from motionfit.training.model import R2Plus1D, network_input
 from motionfit.training.read_ahead import read_ahead
 from motionfit.training.scores import Unreadable
 from motionfit.training.spread_clips import spread_clips
-
-BATCH = 32
 
 Embeddings = NDArray[np.float32]
 
@@ -83,20 +79,3 @@ def embed(
         embeddings=embeddings,
         unreadable=tuple(unreadable),
     )
-
-
-def answers(
-    model: R2Plus1D, clips: NDArray[np.uint8] | NDArray[np.float32], *, spec: ClipSpec
-) -> tuple[NDArray[np.float32], Embeddings]:
-    """Logits (N, C) and embeddings (N, D), float32, of a model in eval mode.
-
-    ``clips`` is RGB (N, T, S, S, 3) uint8, or flow (N, T, S, S, 2) float32 in units of its bound.
-    """
-    device = next(model.parameters()).device
-    with torch.inference_mode():
-        parts = [
-            model(network_input(torch.from_numpy(clips[i : i + BATCH]).to(device), spec=spec))
-            for i in range(0, len(clips), BATCH)
-        ]
-        logits, embeddings = (torch.cat(part).float().cpu() for part in zip(*parts, strict=True))
-    return logits.numpy(), embeddings.numpy()

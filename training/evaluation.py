@@ -11,9 +11,11 @@ from rich.console import Console
 
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.video import read_clips
+from motionfit.training.flow_video import FlowVideo
 from motionfit.training.manifest import Row
 from motionfit.training.model import R2Plus1D, network_input
 from motionfit.training.videos import Unreadable, read_all
+from motionfit.training.views import central
 
 BATCH = 32
 
@@ -60,16 +62,31 @@ def logits_of(model: R2Plus1D, frames: NDArray[np.uint8], *, spec: ClipSpec) -> 
 def clip_logits(
     model: R2Plus1D, clips: NDArray[np.uint8] | NDArray[np.float32], *, spec: ClipSpec
 ) -> NDArray[np.float32]:
-    """Logits (N, classes) float32 of clips (N, T, S, S, 3) uint8, or of flow (N, T, S, S, 2)
-    float32, computed where the model is.
+    """The logits alone of ``answers``."""
+    return answers(model, clips, spec=spec)[0]
+
+
+def answers(
+    model: R2Plus1D, clips: NDArray[np.uint8] | NDArray[np.float32], *, spec: ClipSpec
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits (N, C) and embeddings (N, D), float32, of a model in eval mode, computed where it is.
+
+    ``clips`` is RGB (N, T, S, S, 3) uint8, or flow (N, T, S, S, 2) float32 in units of its bound.
     """
     device = next(model.parameters()).device
     with torch.inference_mode():
         parts = [
-            model(network_input(torch.from_numpy(clips[i : i + BATCH]).to(device), spec=spec))[0]
+            model(network_input(torch.from_numpy(clips[i : i + BATCH]).to(device), spec=spec))
             for i in range(0, len(clips), BATCH)
         ]
-        return np.asarray(torch.cat(parts).float().cpu().numpy())
+        logits, embeddings = (torch.cat(part).float().cpu() for part in zip(*parts, strict=True))
+    return logits.numpy(), embeddings.numpy()
+
+
+def flow_logits(model: R2Plus1D, video: FlowVideo, *, spec: ClipSpec) -> NDArray[np.float32]:
+    """Logits (G, classes) float32 of the central crops of a video's grid clips."""
+    clips = np.stack([video.clip(index) for index in range(video.shape[0])])
+    return clip_logits(model, central(clips, crop=spec.crop), spec=spec)
 
 
 def accuracy(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:

@@ -1,4 +1,4 @@
-"""The flow of one video: which pairs of frames, their flow, reduced and stored as bytes."""
+"""The flow of one video: which pairs of frames, and their flow, reduced."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,6 @@ from motionfit.training.distinct import find_distinct
 from motionfit.training.flow_methods import Flow, flow_function
 from motionfit.training.flow_pairs import Pairs, find_pairs
 from motionfit.training.flow_spec import FlowSpec
-from motionfit.training.flow_video import quantised
 from motionfit.training.grid import grid_starts
 
 
@@ -21,8 +20,8 @@ from motionfit.training.grid import grid_starts
 class Fields:
     """The flow of a video's grid of clips, each field once."""
 
-    fields: NDArray[np.int8]
-    """(U, h, w, 2) int8: displacement to the right and down, as ``flow_video.quantised``"""
+    fields: Flow
+    """(U, h, w, 2) float32: pixels to the right and down"""
     places: NDArray[np.int32]
     """(G, T) int32: the field that each moment of each clip has"""
     starts_us: Times
@@ -38,16 +37,13 @@ def flow_fields(video: Frames, *, spec: FlowSpec) -> Fields:
     size = scaled_size(video.info.width, video.info.height, short_side=spec.short_side)
     pairs = pairs_of(video, starts_us=starts_us, spec=spec)
     if pairs is None:
-        still = np.zeros((1, size[1], size[0], 2), np.int8)
+        still = np.zeros((1, size[1], size[0], 2), np.float32)
         places = np.zeros((spec.grid_clips, spec.num_frames), np.int32)
         return Fields(fields=still, places=places, starts_us=starts_us)
     compute = flow_function(spec.method)
     fields = [
-        quantised(
-            displacement(
-                compute(video.frames[a], video.frames[b]), size=size, seconds=seconds, spec=spec
-            ),
-            bound_px=spec.bound_px,
+        displacement(
+            compute(video.frames[a], video.frames[b]), size=size, seconds=seconds, spec=spec
         )
         for a, b, seconds in zip(pairs.first, pairs.second, pairs.seconds, strict=True)
     ]

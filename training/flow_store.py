@@ -22,7 +22,7 @@ from motionfit.inference.video import read_frames
 from motionfit.training.flow_fields import flow_fields
 from motionfit.training.flow_methods import flow_function
 from motionfit.training.flow_spec import FlowSpec
-from motionfit.training.flow_video import FlowVideo, write_flow
+from motionfit.training.flow_video import FlowVideo, quantised, write_flow
 from motionfit.training.frame_folder import CacheError, decoder_version
 from motionfit.training.manifest import Row
 from motionfit.training.videos import Unreadable, read_each, report_unreadable
@@ -74,7 +74,12 @@ class FlowStore:
             return found
         made = flow_fields(read_frames(path, short_side=self.spec.compute_side), spec=self.spec)
         try:
-            write_flow(entry, made.fields, places=made.places, starts_us=made.starts_us)
+            write_flow(
+                entry,
+                quantised(made.fields, bound_px=self.spec.bound_px),
+                places=made.places,
+                starts_us=made.starts_us,
+            )
         except OSError as error:
             raise _not_kept(self.folder, error) from error
         written = FlowVideo.open(entry)

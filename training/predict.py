@@ -34,7 +34,7 @@ from motionfit.training.predictions import (
     write_part,
 )
 from motionfit.training.videos import Unreadable, reading_processes
-from motionfit.training.views import crop_corners
+from motionfit.training.views import central
 from motionfit.training.workers import WorkerContext
 
 PART_VIDEOS = 32
@@ -198,7 +198,7 @@ def _predictions(checkpoint: Checkpoint, part: Part) -> Predictions:
     starts_us = np.array([video.starts_us[index] for _, video, index in places], np.int64)
     logits = [np.empty((0, len(checkpoint.labels)), np.float32)]
     embeddings = [np.empty((0, part.about.dimensions), np.float32)]
-    clips = (_central(video.clip(index), crop=spec.crop) for _, video, index in places)
+    clips = (central(video.clip(index), crop=spec.crop) for _, video, index in places)
     while batch := list(islice(clips, part.batch_size)):
         frames = torch.from_numpy(np.stack(batch)).to(part.device)
         answers, features = checkpoint.model(network_input(frames, spec=spec))
@@ -213,9 +213,3 @@ def _predictions(checkpoint: Checkpoint, part: Part) -> Predictions:
         unreadable=part.unreadable,
         about=part.about,
     )
-
-
-def _central(clip: NDArray[Any], *, crop: int) -> NDArray[Any]:
-    """The square in the middle, (T, crop, crop, channels)."""
-    [(top, left)] = crop_corners(*clip.shape[1:3], crop=crop, crops=1)
-    return clip[:, top : top + crop, left : left + crop]

@@ -24,7 +24,7 @@ from motionfit.training.cache import open_cache
 from motionfit.training.calibration import scores_of
 from motionfit.training.checkpoint import Checkpoint
 from motionfit.training.dataset import Clips
-from motionfit.training.evaluation import accuracy, clip_logits, logits_of, read_test_videos
+from motionfit.training.evaluation import accuracy, flow_logits, logits_of, read_test_videos
 from motionfit.training.fit import measure, split_rows
 from motionfit.training.flow_spec import FlowSpec
 from motionfit.training.flow_store import open_flow
@@ -121,21 +121,6 @@ def flow_of(config: TeacherConfig) -> FlowSpec | None:
     return config.flow.spec(config.clip) if config.teacher.modality == "flow" else None
 
 
-def flow_logits(network: R2Plus1D, videos: Sequence[FlowVideo], *, spec: ClipSpec) -> Logits:
-    """Logits (V, G, classes) of all grid clips, central crops of ``spec.crop``, in eval mode."""
-    return np.stack(
-        [clip_logits(network, central_flow(video, crop=spec.crop), spec=spec) for video in videos]
-    )
-
-
-def central_flow(video: FlowVideo, *, crop: int) -> NDArray[np.float32]:
-    """The grid clips (G, T, crop, crop, 2) of a video, as a network sees them when it is asked."""
-    _, _, height, width, _ = video.shape
-    top, left = (height - crop) // 2, (width - crop) // 2
-    clips = np.stack([video.clip(place) for place in range(len(video.starts_us))])
-    return clips[:, :, top : top + crop, left : left + crop]
-
-
 def _train(
     options: RunOptions[TeacherConfig],
     material: Material,
@@ -230,10 +215,14 @@ def _judge(
         )
     found = open_flow(rows, folder=_folder(config), spec=flow, console=console)
     return Judge(
-        logits=partial(flow_logits, videos=[video for _, video in found.videos], spec=spec),
+        logits=partial(_flow_logits, videos=[video for _, video in found.videos], spec=spec),
         labels=np.array([labels.index(row.label) for row, _ in found.videos], np.int64),
         unreadable=found.unreadable,
     )
+
+
+def _flow_logits(network: R2Plus1D, videos: Sequence[FlowVideo], *, spec: ClipSpec) -> Logits:
+    return np.stack([flow_logits(network, video, spec=spec) for video in videos])
 
 
 def _folder(config: TeacherConfig) -> Path:

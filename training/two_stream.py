@@ -18,12 +18,10 @@ from rich.progress import track
 from motionfit.inference.errors import DatasetError
 from motionfit.inference.prediction import video_scores
 from motionfit.training.checkpoint import Checkpoint, CheckpointError
-from motionfit.training.embeddings import answers
+from motionfit.training.evaluation import flow_logits
 from motionfit.training.flow_store import open_flow
-from motionfit.training.flow_video import FlowVideo
 from motionfit.training.manifest import Row
 from motionfit.training.scores import Unreadable
-from motionfit.training.views import crop_corners
 from motionfit.training.watching import Looks, check_labels, see
 
 RGB_WEIGHT = 0.5
@@ -114,19 +112,13 @@ def flow_scores(
     if not videos:
         raise DatasetError(f"of none of {len(rows)} videos flow could be computed")
     scores = [
-        video_scores(flow_logits(checkpoint, flow), temperature=checkpoint.spec.temperature)
+        video_scores(
+            flow_logits(checkpoint.model, flow, spec=checkpoint.spec),
+            temperature=checkpoint.spec.temperature,
+        )
         for _, flow in track(videos, description="watching flow", console=console)
     ]
     return tuple(row for row, _ in videos), _finite(np.stack(scores))
-
-
-def flow_logits(checkpoint: Checkpoint, video: FlowVideo) -> NDArray[np.float32]:
-    """Logits (G, C) float32 of the central crops of a video's grid clips."""
-    clips = np.stack([video.clip(index) for index in range(video.shape[0])])
-    side = checkpoint.spec.crop
-    [(top, left)] = crop_corners(*clips.shape[2:4], crop=side, crops=1)
-    central = clips[:, :, top : top + side, left : left + side]
-    return answers(checkpoint.model, central, spec=checkpoint.spec)[0]
 
 
 def _finite(scores: Scores) -> Scores:

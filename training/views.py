@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from motionfit.training.retime import retimed
 CROPS = (1, 3)
 
 Indices = NDArray[np.int64]
+T = TypeVar("T", bound=np.generic)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +90,9 @@ def crop_corners(height: int, width: int, *, crop: int, crops: int) -> list[tupl
     if height > width:
         return [(0, left), (top, left), (height - crop, left)]
     return [(top, 0), (top, left), (top, width - crop)]
+
+
+def central(clips: NDArray[T], *, crop: int) -> NDArray[T]:
+    """The central squares (..., crop, crop, C) of clips (..., h, w, C), as serving would."""
+    [(top, left)] = crop_corners(*clips.shape[-3:-1], crop=crop, crops=1)
+    return clips[..., top : top + crop, left : left + crop, :]

@@ -3,18 +3,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from rich.console import Console
 
 from motionfit.benchmarks import flow_agreement
 from motionfit.benchmarks.flow_agreement import agreement
 from motionfit.benchmarks.flow_speed import Plan, flow_result
+from motionfit.benchmarks.flow_storage import storage_cost
 from motionfit.benchmarks.flow_table import flow_notes, flow_table
 from motionfit.benchmarks.opencv_flow import OpenCvFlow, opencv_flow
 from motionfit.benchmarks.result import read_result, write_result
 from motionfit.benchmarks.session import Session
+from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import VerificationError
+from motionfit.training.checkpoint import Checkpoint, CheckpointError
 from motionfit.training.flow_methods import flow_function
 from motionfit.training.flow_spec import FlowSpec
 from motionfit.training.manifest import Row, matching, parse_filter, read_manifest
+from motionfit.training.model import R2Plus1D
 
 SPEC = FlowSpec(grid_clips=2, num_frames=2)
 
@@ -89,3 +95,24 @@ def test_videos_without_a_frame_in_common_are_refused(
     monkeypatch.setattr(flow_agreement, "opencv_flow", elsewhere)
     with pytest.raises(VerificationError, match="only 0 of 8 fields are between the same frames"):
         agreement([row.path for row in rows], spec=SPEC)
+
+
+def test_what_storing_costs_a_teacher_is_measured_on_the_same_videos(
+    rows: tuple[Row, ...],
+) -> None:
+    torch.manual_seed(0)
+    spec = replace(SPEC, short_side=24, compute_side=48)
+    teacher = Checkpoint(
+        model=R2Plus1D(2, width=0.1, channels=2).eval(),
+        spec=ClipSpec(num_frames=2, frame_rate=10.0, short_side=24, crop=16),
+        labels=("JavelinThrow", "RopeClimbing"),
+        width=0.1,
+        training={},
+        flow=spec,
+    )
+    cost = storage_cost(teacher, rows, console=Console(quiet=True))
+    assert cost.videos == 2
+    assert 0 < cost.largest_logit_difference < 0.05
+    assert cost.other_answers == round(2 * abs(cost.exact_top1 - cost.stored_top1))
+    with pytest.raises(CheckpointError, match="motion teacher"):
+        storage_cost(replace(teacher, flow=None), rows, console=Console(quiet=True))

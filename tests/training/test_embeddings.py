@@ -14,7 +14,8 @@ from motionfit.inference.errors import DatasetError
 from motionfit.inference.runner import Backend, open_runner
 from motionfit.inference.video import read_clips
 from motionfit.training.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from motionfit.training.embeddings import Embedded, answers, embed
+from motionfit.training.embeddings import Embedded, embed
+from motionfit.training.evaluation import answers
 from motionfit.training.manifest import Row, read_manifest
 from motionfit.training.model import R2Plus1D
 

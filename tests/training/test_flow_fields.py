@@ -11,7 +11,6 @@ from motionfit.inference.video import Frames, read_frames
 from motionfit.training.flow_fields import displacement, flow_fields
 from motionfit.training.flow_methods import flow_function
 from motionfit.training.flow_spec import FlowSpec
-from motionfit.training.flow_video import FULL, restored
 from motionfit.training.grid import grid_starts
 from motionfit.training.retime import retimed
 from tests.training.flow_videos import FRAME_US, moving, video_of
@@ -25,7 +24,7 @@ Floats = NDArray[np.float64]
 def flow_of(video: Frames, spec: FlowSpec = SPEC) -> Floats:
     """(G, T, h, w, 2), in pixels at the short side."""
     made = flow_fields(video, spec=spec)
-    return np.asarray(restored(made.fields[made.places]) * spec.bound_px, np.float64)
+    return np.asarray(made.fields[made.places], np.float64)
 
 
 def likeness(a: Floats, b: Floats) -> float:
@@ -113,7 +112,7 @@ def test_clips_start_on_the_grid_and_look_when_rgb_clips_look(film: Frames) -> N
         flow = compute(film.frames[frame], film.frames[frame + later])
         expected = displacement(flow, size=size, seconds=later * FRAME_US / 1e6, spec=SPEC)
         candidates.append(np.abs(expected - found).max())
-    assert min(candidates) <= 1.02 * SPEC.bound_px / FULL  # half of the coarsest step
+    assert min(candidates) == 0
 
 
 @pytest.mark.parametrize("frames", [1, 20])

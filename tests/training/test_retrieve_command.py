@@ -20,7 +20,7 @@ from motionfit.training.checkpoint import (
     save_checkpoint,
 )
 from motionfit.training.embedded_parts import check_parts
-from motionfit.training.embeddings import answers
+from motionfit.training.evaluation import answers
 from motionfit.training.flow_spec import FlowSpec
 from motionfit.training.manifest import matching, parse_filter, read_manifest
 from motionfit.training.model import R2Plus1D

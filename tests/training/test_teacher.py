@@ -17,13 +17,14 @@ from motionfit.training.checkpoint import (
     load_student,
 )
 from motionfit.training.config import ConfigError, read_config
+from motionfit.training.evaluation import flow_logits
 from motionfit.training.fit import measure
 from motionfit.training.flow_store import open_flow
 from motionfit.training.manifest import read_manifest
 from motionfit.training.session import RunOptions
 from motionfit.training.stage_config import TeacherConfig
 from motionfit.training.start import load_start
-from motionfit.training.teacher import central_flow, flow_logits, train_teacher
+from motionfit.training.teacher import train_teacher
 from motionfit.training.used_videos import read_used
 
 Options = RunOptions[TeacherConfig]
@@ -85,7 +86,9 @@ def test_a_motion_teacher_takes_flow_and_says_which(options: Options) -> None:
         spec=teacher.flow,
         console=Console(quiet=True),
     )
-    logits = flow_logits(teacher.model, [video for _, video in found.videos], spec=teacher.spec)
+    logits = np.stack(
+        [flow_logits(teacher.model, video, spec=teacher.spec) for _, video in found.videos]
+    )
     assert logits.shape == (4, 3, 2)
     labels = np.array([teacher.labels.index(row.label) for row, _ in found.videos])
     assert measure(logits, labels).figures == pytest.approx(figures, rel=1e-4)
@@ -144,19 +147,6 @@ def test_a_motion_teacher_needs_a_folder_of_flow(dataset: Path) -> None:
     values = {"data": {"labelled": dataset}, "network": {"width": 9}}
     with pytest.raises(ConfigError, match=r"network\.width.*less than or equal to 2"):
         read_config(None, values, kind=TeacherConfig)
-
-
-def test_what_a_network_is_asked_is_the_middle_of_the_picture(
-    options: Options, dataset: Path
-) -> None:
-    flow = options.config.flow.spec(options.config.clip)
-    folder = options.config.flow.flow
-    assert folder is not None
-    found = open_flow(read_manifest(dataset), folder=folder, spec=flow, console=Console(quiet=True))
-    _, video = found.videos[0]
-    clips = central_flow(video, crop=16)
-    assert (clips.shape, clips.dtype) == ((3, 2, 16, 16, 2), np.float32)
-    assert np.array_equal(clips[1], video.clip(1)[:, 4:20, 8:24])
 
 
 def test_equal_seeds_train_equal_teachers(options: Options, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from motionfit.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from motionfit.training.embeddings import answers
+from motionfit.training.evaluation import answers
 from motionfit.training.flow_spec import FlowSpec
 from motionfit.training.flow_store import open_flow
 from motionfit.training.manifest import Row, matching, parse_filter, read_manifest

@@ -7,7 +7,7 @@ import pytest
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import VideoError
 from motionfit.inference.video import read_clips, read_frames
-from motionfit.training.views import VideoViews, crop_corners, read_views
+from motionfit.training.views import VideoViews, central, crop_corners, read_views
 
 SPEC = ClipSpec(num_frames=8, frame_rate=10.0, short_side=40, crop=32, num_clips=4)
 
@@ -78,3 +78,8 @@ def test_crops_lie_at_both_ends_and_in_the_middle(
 ) -> None:
     assert crop_corners(*size, crop=4, crops=3) == corners
     assert crop_corners(*size, crop=4, crops=1) == [corners[1]]
+
+
+def test_the_central_square_is_the_one_crop() -> None:
+    clips = np.arange(2 * 3 * 24 * 32 * 2).reshape(2, 3, 24, 32, 2)
+    assert np.array_equal(central(clips, crop=16), clips[:, :, 4:20, 8:24])
