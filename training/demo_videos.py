@@ -1,10 +1,11 @@
 """Made videos in which only motion tells the classes apart, to try the whole method on in minutes.
 
-A video shows an endless plane of soft dots, of random places, sizes and colours, over a random
-gradient. The plane moves left, right, up or down, or turns about a random point: that is its class.
-A still picture of it says nothing: the dots are spread evenly over the plane at every moment,
-whatever its motion, and each frame is encoded by itself, so that its artefacts do not depend on
-the frames beside it. Mirroring a video changes its class: train with --no-flip.
+A video shows soft dots of random places, sizes and colours over a random gradient. They stand
+still, except in a round window of random place and size: the dots seen through it move left, right,
+up or down, or turn about its centre, and that is the class. A still picture says nothing: the dots
+are spread evenly at every moment, whatever their motion, and each frame is encoded by itself, so
+that its artefacts do not depend on the frames beside it. Mirroring a video changes its class: train
+with --no-flip.
 """
 
 import csv
@@ -23,16 +24,19 @@ WIDTH, HEIGHT = 96, 72  # pixels
 FRAME_RATE = 20
 NUM_FRAMES = 32
 SPEEDS = (20.0, 40.0)  # pixels a second
-TURNS = (0.8, 1.6)  # radians a second
-TURNING_POINTS = 0.2  # their largest distance from the middle, as a share of width and height
+TURNS = (1.2, 2.4)  # radians a second
+WINDOW_RADII = (28.0, 36.0)  # pixels
+WINDOW_PLACES = (6.0, 3.0)  # largest distance of its centre from the middle, across and down
 DOT_RADII = (3.0, 5.0)  # pixels, one standard deviation
-DOTS_PER_PIXEL = 1 / 350
+DOTS_PER_PIXEL = 1 / 300
 SEEN_RADII = 3  # a dot is nothing farther away than so many of its radii
 
 LABELLED, UNLABELLED, TEST = PARTS = ("labelled", "unlabelled", "test")
 
 Points = NDArray[np.float64]
-"""(D, 2) float64: x to the right and y down from the middle of the picture, pixels"""
+"""(D, 2) float64: x to the right and y down, pixels"""
+Image = NDArray[np.float64]
+"""(H, W, 3) float64, in the range of uint8"""
 Motion = Callable[[Points, float], Points]
 """Where points are, so many seconds after the middle of the video."""
 
@@ -41,22 +45,20 @@ Motion = Callable[[Points, float], Points]
 class DemoSize:
     """How many videos of each class the parts hold."""
 
-    labelled: int = 6
+    labelled: int = 3
     unlabelled: int = 80
-    test: int = 12
+    test: int = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plane:
-    """What a video shows, in the middle of its time."""
+class Dots:
+    """D dots, spread evenly over a square."""
 
-    dots: Points
+    places: Points
     radii: NDArray[np.float64]
-    """(D,) float64, pixels"""
+    """(D, 1) float64, pixels"""
     colours: NDArray[np.float64]
     """(D, 3) float64, what a dot adds to red, green and blue"""
-    background: NDArray[np.float64]
-    """(H, W, 3) float64, in the range of uint8"""
 
 
 def make_demo(folder: Path, *, size: DemoSize, seed: int) -> None:
@@ -89,52 +91,67 @@ def _make_part(table: Path, *, each: int, key: tuple[int, int]) -> None:
 
 def made_pictures(label: str, *, numbers: np.random.Generator) -> NDArray[np.uint8]:
     """A video (T, H, W, 3) uint8 of the class ``label``, a key of ``MOTIONS``."""
-    plane = _random_plane(numbers)
+    gradient = _random_gradient(numbers)
+    still = _random_dots(numbers, half_side=max(WIDTH, HEIGHT) / 2)
+    radius = numbers.uniform(*WINDOW_RADII)
+    centre = np.array([WIDTH, HEIGHT]) / 2 + numbers.uniform(-1, 1, 2) * WINDOW_PLACES
+    farthest = SPEEDS[1] * NUM_FRAMES / FRAME_RATE / 2
+    moving = _random_dots(numbers, half_side=radius + farthest)
     motion = MOTIONS[label](numbers)
-    times = (np.arange(NUM_FRAMES) - (NUM_FRAMES - 1) / 2) / FRAME_RATE
-    return np.stack([_picture(plane, at=motion(plane.dots, time)) for time in times.tolist()])
+
+    outside = gradient + _seen(still, at=still.places + np.array([WIDTH, HEIGHT]) / 2)
+    window = _window(centre, radius=radius)
+    pictures = []
+    for time in ((np.arange(NUM_FRAMES) - (NUM_FRAMES - 1) / 2) / FRAME_RATE).tolist():
+        inside = gradient + _seen(moving, at=motion(moving.places, time) + centre)
+        pictures.append(window * inside + (1 - window) * outside)
+    return np.stack(pictures).round().clip(0, 255).astype(np.uint8)
 
 
-def _random_plane(numbers: np.random.Generator) -> Plane:
-    """A square so large that no motion brings its edge into the picture."""
-    seconds = NUM_FRAMES / FRAME_RATE / 2
-    half = (
-        (0.5 + TURNING_POINTS) * np.hypot(WIDTH, HEIGHT)
-        + SPEEDS[1] * seconds
-        + SEEN_RADII * DOT_RADII[1]
-    )
-    count = round((2 * half) ** 2 * DOTS_PER_PIXEL)
+def _random_gradient(numbers: np.random.Generator) -> Image:
+    """From a colour in each corner of the picture to those of the others."""
     corners = numbers.uniform(40, 216, (2, 2, 3))
-    across, down = (np.linspace(0, 1, length) for length in (WIDTH, HEIGHT))
-    return Plane(
-        dots=numbers.uniform(-half, half, (count, 2)),
-        radii=numbers.uniform(*DOT_RADII, count),
+    down, across = (
+        np.stack([1 - shares, shares], axis=1)
+        for shares in (np.linspace(0, 1, HEIGHT), np.linspace(0, 1, WIDTH))
+    )
+    return np.asarray(np.einsum("yi,xj,ijc->yxc", down, across, corners))
+
+
+def _random_dots(numbers: np.random.Generator, *, half_side: float) -> Dots:
+    """Dots about (0, 0), as far as they are seen in a square of twice ``half_side``."""
+    half = half_side + SEEN_RADII * DOT_RADII[1]
+    count = round((2 * half) ** 2 * DOTS_PER_PIXEL)
+    return Dots(
+        places=numbers.uniform(-half, half, (count, 2)),
+        radii=numbers.uniform(*DOT_RADII, (count, 1)),
         colours=numbers.uniform(-120, 120, (count, 3)),
-        background=np.einsum(
-            "yi,xj,ijc->yxc", np.stack([1 - down, down], 1), np.stack([1 - across, across], 1),
-            corners,
-        ),
-    )  # fmt: skip
+    )
 
 
-def _picture(plane: Plane, *, at: Points) -> NDArray[np.uint8]:
-    """(H, W, 3) uint8: the plane with its dots at (D, 2)."""
-    edges = np.array([WIDTH, HEIGHT]) / 2 + SEEN_RADII * plane.radii[:, None]
-    seen = (np.abs(at) < edges).all(axis=1)
-    centres, radii = at[seen], plane.radii[seen, None]
-    across = _profiles(centres[:, 0, None], radii=radii, length=WIDTH)
-    down = _profiles(centres[:, 1, None], radii=radii, length=HEIGHT)
-    coloured = across[:, :, None] * plane.colours[seen, None]  # (D, W, 3)
-    dots = np.tensordot(down, coloured, axes=(0, 0))
-    picture: NDArray[np.uint8] = (plane.background + dots).round().clip(0, 255).astype(np.uint8)
-    return picture
+def _window(centre: NDArray[np.float64], *, radius: float) -> NDArray[np.float64]:
+    """(H, W, 1): 1 in a disc and 0 outside; its edge is one pixel wide."""
+    across, down = (np.arange(n) + 0.5 - c for n, c in zip((WIDTH, HEIGHT), centre, strict=True))
+    window: NDArray[np.float64] = radius - np.hypot(across, down[:, None]) + 0.5
+    return window.clip(0, 1)[..., None]
+
+
+def _seen(dots: Dots, *, at: Points) -> Image:
+    """What dots at (D, 2) from the picture's upper left corner add to it."""
+    far = max(WIDTH, HEIGHT) / 2 + SEEN_RADII * DOT_RADII[1]
+    in_sight = (np.abs(at - np.array([WIDTH, HEIGHT]) / 2) < far).all(axis=1)
+    places, radii = at[in_sight], dots.radii[in_sight]
+    across = _profiles(places[:, :1], radii=radii, length=WIDTH)
+    down = _profiles(places[:, 1:], radii=radii, length=HEIGHT)
+    coloured = across[:, :, None] * dots.colours[in_sight, None]  # (D, W, 3)
+    return np.asarray(np.tensordot(down, coloured, axes=(0, 0)))
 
 
 def _profiles(
     centres: NDArray[np.float64], *, radii: NDArray[np.float64], length: int
 ) -> NDArray[np.float64]:
-    """(D, length): what dots at (D, 1) from the middle of a row of pixels give to each of them."""
-    away = np.arange(length) - (length - 1) / 2 - centres
+    """(D, length): what dots at (D, 1) from the start of a row of pixels give to each of them."""
+    away = np.arange(length) + 0.5 - centres
     profiles: NDArray[np.float64] = np.exp(-((away / radii) ** 2) / 2)
     return profiles
 
@@ -149,13 +166,11 @@ def _shift(x: int, y: int) -> Callable[[np.random.Generator], Motion]:
 
 def _turn(direction: int) -> Callable[[np.random.Generator], Motion]:
     def drawn(numbers: np.random.Generator) -> Motion:
-        centre = numbers.uniform(-1, 1, 2) * TURNING_POINTS * np.array([WIDTH, HEIGHT])
         speed = direction * numbers.uniform(*TURNS)
 
         def turned(points: Points, seconds: float) -> Points:
             cosine, sine = np.cos(speed * seconds), np.sin(speed * seconds)
-            turn = np.array([[cosine, sine], [-sine, cosine]])
-            moved: Points = (points - centre) @ turn + centre
+            moved: Points = points @ np.array([[cosine, sine], [-sine, cosine]])
             return moved
 
         return turned
