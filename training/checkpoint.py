@@ -71,7 +71,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Raises CheckpointError when there is none or its content does not fit together.
     """
-    file = path / CHECKPOINT if path.is_dir() else path
+    file = checkpoint_file(path)
     if not file.is_file():
         raise CheckpointError(
             f"{path} holds no checkpoint: give a run folder with a finished {CHECKPOINT}, "
@@ -83,6 +83,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(
             f"{file} is not a checkpoint that this version of motionfit reads: {error}"
         ) from error
+
+
+def checkpoint_file(path: Path) -> Path:
+    """The checkpoint of a run folder, or the file itself."""
+    return path / CHECKPOINT if path.is_dir() else path
 
 
 def load_student(path: Path) -> Checkpoint:

@@ -45,12 +45,16 @@ def load_raft() -> Callable[[Picture, Picture], Flow]:
 
 def raft_function(network: nn.Module) -> Callable[[Picture, Picture], Flow]:
     """A RAFT network as flow between two pictures (H, W, 3) uint8 RGB of at least 128 pixels."""
-    torch.set_num_threads(1)
     network.eval()
 
     @torch.inference_mode()
     def compute(a: Picture, b: Picture) -> Flow:
-        flow = network(_input(a), _input(b))[-1][0]  # the last of its iterations
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # several processes share a machine
+        try:
+            flow = network(_input(a), _input(b))[-1][0]  # the last of its iterations
+        finally:
+            torch.set_num_threads(threads)
         return np.ascontiguousarray(flow[:, : a.shape[0], : a.shape[1]].permute(1, 2, 0).numpy())
 
     return compute

@@ -8,6 +8,7 @@ sets may share a folder, and a file never needs to be replaced.
 import contextlib
 import hashlib
 import json
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _DECIDING = (
     "training.flow_methods",
     "training.flow_pairs",
     "training.flow_raft",
+    "training.flow_spec",
     "training.flow_video",
     "training.grid",
 )
@@ -118,6 +120,9 @@ def open_flow(rows: Sequence[Row], *, folder: Path, spec: FlowSpec, console: Con
     store.tidy()
     found = {row.name: flow for row in rows if (flow := store.find(row.path)) is not None}
     missing = [row for row in rows if row.name not in found]
+    # Elsewhere than others who may be filling the folder too.
+    start = secrets.randbelow(len(missing) + 1)
+    missing = missing[start:] + missing[:start]
     if missing:
         flow_function(spec.method)
     computed, unreadable = read_each(missing, store.compute, what="computing flow", console=console)

@@ -19,6 +19,7 @@ from motionfit.training.json_record import Record
 from motionfit.training.labelling import entropy_nats
 from motionfit.training.manifest import Row
 from motionfit.training.pseudo_labels import PseudoLabels
+from motionfit.training.unlabelled import UNKNOWN
 from motionfit.training.videos import Unreadable
 
 SEEN_UNKNOWN = (
@@ -108,7 +109,7 @@ def judge_labels(
     shares = labels.targets.mean(axis=0, dtype=np.float64)
     counts = np.bincount(labels.best, minlength=len(labels.labels))
     clusters = labels.record["kind"] == "clusters"
-    truth = _known(rows, classes=labels.record["teacher_labels"])
+    truth = _known(rows, classes=labels.record["teacher_labels"], clusters=clusters)
     of_seen = {name: t for name, t in truth.items() if seen is None or name in seen}
     of_others = {name: t for name, t in truth.items() if name not in of_seen}
     return Quality(
@@ -148,9 +149,12 @@ def agreement(answers: NDArray[np.int64], truth: NDArray[np.int64], *, clusters:
     )
 
 
-def _known(rows: Sequence[Row], *, classes: Sequence[str]) -> Mapping[str, int]:
-    """The videos whose true class is one that the teacher knows, and its number."""
-    numbers = {label: number for number, label in enumerate(classes)}
+def _known(rows: Sequence[Row], *, classes: Sequence[str], clusters: bool) -> Mapping[str, int]:
+    """The videos whose true class is one that the teacher knows, and its number; for clusters,
+    which have nothing to do with the teacher's classes, those with any true class.
+    """
+    known = sorted({row.label for row in rows} - {UNKNOWN}) if clusters else classes
+    numbers = {label: number for number, label in enumerate(known)}
     return {row.name: numbers[row.label] for row in rows if row.label in numbers}
 
 

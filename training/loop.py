@@ -145,8 +145,8 @@ def set_up(task: Task, *, config: Train, accelerator: Accelerator, state: State 
     if state is not None:
         if state.values["fingerprint"] != task.fingerprint:
             raise CheckpointError(
-                "this run was begun with other videos or another number of processes; give them "
-                "back, or start a new run"
+                "this run was begun with other videos or labels, or another number of processes; "
+                "give them back, or start a new run"
             )
         task.model.load_state_dict(state.tensors["model"])
     task.model.to(memory_format=torch.channels_last_3d)

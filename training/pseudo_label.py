@@ -102,6 +102,7 @@ def pseudo_label(options: PseudoLabelOptions, *, console: Console) -> None:
         unreadable=predictions.unreadable,
         command=options.command,
     )
+    (options.output / LABELS).unlink(missing_ok=True)  # older ones, which the report is not about
     write_quality(quality, options.output)
     write_labels(options.output / LABELS, labels)
     console.print(table(quality))

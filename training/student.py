@@ -16,11 +16,17 @@ from accelerate import PartialState  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from rich.console import Console
 
+from motionfit.inference.bundle import sha256_of
 from motionfit.inference.errors import DatasetError
 from motionfit.training.cache import Cache, open_cache
-from motionfit.training.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from motionfit.training.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    checkpoint_file,
+    load_checkpoint,
+)
 from motionfit.training.dataset import Clips
-from motionfit.training.flow_store import open_flow
+from motionfit.training.flow_store import open_store
 from motionfit.training.flow_video import FlowVideo
 from motionfit.training.grid_clips import Pair, PairSamples, PictureSamples, Pieces
 from motionfit.training.loop import Task, check_precision, train
@@ -35,6 +41,9 @@ from motionfit.training.stage_config import StudentConfig
 from motionfit.training.start import Start, load_start
 from motionfit.training.unlabelled import of_one_class, read_unlabelled
 from motionfit.training.videos import Unreadable
+
+SHARED = ("num_frames", "frame_rate", "short_side")
+"""What pictures and flow of one clip have in common."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +82,7 @@ def train_student(options: RunOptions[StudentConfig], *, console: Console) -> No
     )
     freeze(start.model, config.model.freeze)
     objective = _objective(config, labels, start=start)
+    spec = not_measured().applied_to(labels.spec)  # the teacher's calibration is not the student's
     record = begin(options, training=rows, held_out=())
     with shared(_material(config, labels, targets, rows=rows, console=console)) as material:
         started = time.perf_counter()
@@ -82,7 +92,7 @@ def train_student(options: RunOptions[StudentConfig], *, console: Console) -> No
         return
     checkpoint = Checkpoint(
         model=trained,
-        spec=labels.spec,
+        spec=spec,
         labels=labels.labels,
         width=start.width,
         training={
@@ -147,7 +157,7 @@ def _check_match(run: Path, teacher: Checkpoint, labels: PseudoLabels, *, start:
             f"{teacher.width:g}; got {start.width:g}"
         )
     ours, theirs = labels.spec, teacher.flow.sampling
-    if (ours.num_frames, ours.frame_rate) != (theirs.num_frames, theirs.frame_rate):
+    if any(getattr(ours, name) != getattr(theirs, name) for name in SHARED):
         raise CheckpointError(f"{run} sees other clips than those that were labelled")
 
 
@@ -165,7 +175,7 @@ def _train(
         clips=material.clips,
         objective=objective,
         evaluate=None,
-        fingerprint=f"{data_hash(material.rows)}, {PartialState().num_processes} processes",
+        fingerprint=_fingerprint(config, material.rows),
     )
     return train(
         task,
@@ -175,6 +185,14 @@ def _train(
         resume=options.resume,
         console=console,
     )
+
+
+def _fingerprint(config: StudentConfig, rows: Sequence[Row]) -> str:
+    """Of the videos, their labels, the network that is matched, and the processes."""
+    files = [sha256_of(config.source.labels)]
+    if config.match.match is not None:
+        files.append(sha256_of(checkpoint_file(config.match.match)))
+    return ", ".join([data_hash(rows), *files, f"{PartialState().num_processes} processes"])
 
 
 @contextmanager
@@ -201,7 +219,7 @@ def _material(
             )
         else:
             clips = PairSamples(
-                _pairs(config, labels, targets, cache=cache, console=console),
+                _pairs(config, labels, targets, cache=cache),
                 spec=spec,
                 augment=config.augment,
                 seed=config.train.seed,
@@ -232,15 +250,19 @@ def _pairs(
     targets: NDArray[np.float32],
     *,
     cache: Cache,
-    console: Console,
 ) -> tuple[Pair, ...]:
     assert config.match.match is not None
     assert config.match.flow is not None
     flow = load_checkpoint(config.match.match).flow
     assert flow is not None
     rows = [row for row, _ in cache.videos]
-    found = open_flow(rows, folder=config.match.flow, spec=flow, console=console)
-    flows = {row.name: video for row, video in found.videos}
+    store = open_store(config.match.flow, spec=flow)
+    flows = {row.name: video for row in rows if (video := store.find(row.path)) is not None}
+    if missing := len(rows) - len(flows):
+        raise DatasetError(
+            f"{config.match.flow} lacks the flow of {missing} of {len(rows)} videos: label them "
+            "with it first, or run  motionfit-train flow"
+        )
     return tuple(
         Pair(
             video=piece.video,
@@ -250,7 +272,6 @@ def _pairs(
             target=piece.target,
         )
         for name, piece in _pieces(labels, targets, cache)
-        if name in flows
     )
 
 

@@ -1,5 +1,6 @@
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from motionfit.training.checkpoint import (
 )
 from motionfit.training.config import ConfigError, read_config
 from motionfit.training.flow_spec import FlowSpec
-from motionfit.training.flow_store import FlowStore
+from motionfit.training.flow_store import FlowStore, open_flow
 from motionfit.training.grid import grid_starts
 from motionfit.training.manifest import read_manifest
 from motionfit.training.model import R2Plus1D
@@ -96,9 +97,21 @@ def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     return all(torch.equal(tensor, other[name]) for name, tensor in one.items())
 
 
+def flow_of(spec: ClipSpec) -> FlowSpec:
+    return FlowSpec.of(spec, method="dis", compute_side=48, gap_seconds=0.1, grid_clips=GRID)
+
+
+@pytest.fixture(scope="module")
+def flow(dataset: Path, spec: ClipSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the flow of all videos."""
+    folder = tmp_path_factory.mktemp("flow")
+    rows = read_manifest(dataset)
+    open_flow(rows, folder=folder, spec=flow_of(spec), console=Console(quiet=True))
+    return folder
+
+
 def teacher(folder: Path, spec: ClipSpec, *, width: float = 0.1, rgb: bool = False) -> Path:
     torch.manual_seed(5)
-    flow = FlowSpec.of(spec, method="dis", compute_side=48, gap_seconds=0.1, grid_clips=GRID)
     folder.mkdir()
     save_checkpoint(
         folder / "checkpoint.safetensors",
@@ -108,7 +121,7 @@ def teacher(folder: Path, spec: ClipSpec, *, width: float = 0.1, rgb: bool = Fal
             labels=CLASSES,
             width=width,
             training={},
-            flow=None if rgb else flow,
+            flow=None if rgb else flow_of(spec),
         ),
     )
     return folder
@@ -140,11 +153,11 @@ def test_shuffled_labels_are_the_same_labels_in_another_order(
 
 
 def test_mers_learns_the_same_from_any_labels(
-    options: Options, spec: ClipSpec, tmp_path: Path
+    options: Options, flow: Path, spec: ClipSpec, tmp_path: Path
 ) -> None:
     match = {
         "match": teacher(tmp_path / "teacher", spec),
-        "flow": tmp_path / "flow",
+        "flow": flow,
         "cross_entropy": False,
     }
     runs = [
@@ -157,30 +170,59 @@ def test_mers_learns_the_same_from_any_labels(
 
 
 def test_training_a_student_computes_no_flow(
-    options: Options, spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: Options, flow: Path, spec: ClipSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    match = {"match": teacher(tmp_path / "teacher", spec), "flow": tmp_path / "flow"}
-    short = {"train": {"epochs": 1}}
-    trained(changed(options, tmp_path / "first", match=match, **short))
-
     def refuse(*_: object) -> None:
         raise AssertionError("flow was computed")
 
     monkeypatch.setattr(FlowStore, "compute", refuse)
+    short = {"train": {"epochs": 1}}
     trained(changed(options, tmp_path / "alone", **short))
+    match = {"match": teacher(tmp_path / "teacher", spec), "flow": flow}
     trained(changed(options, tmp_path / "beside", match=match, **short))
+    empty = {**match, "flow": tmp_path / "empty"}
+    with pytest.raises(DatasetError, match="lacks the flow of 10 of 10 videos"):
+        trained(changed(options, tmp_path / "without", match=empty, **short))
+
+
+def test_the_teachers_calibration_is_not_the_students(
+    options: Options, labels: PseudoLabels, spec: ClipSpec, tmp_path: Path
+) -> None:
+    calibrated = replace(spec, temperature=2.5, abstain_threshold=0.4)
+    write_labels(tmp_path / "labels.parquet", PseudoLabels(**{**vars(labels), "spec": calibrated}))
+    trained(options)
+    assert load_checkpoint(options.output).spec == spec
+
+
+def test_a_student_does_not_go_on_with_other_labels(
+    options: Options, labels: PseudoLabels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    begun = changed(options, train={"save_minutes": 1e-6})
+    with monkeypatch.context() as patched:
+        patched.setattr("motionfit.training.student.finish", stop)
+        with pytest.raises(KeyboardInterrupt):
+            trained(begun)
+    other = PseudoLabels(**{**vars(labels), "targets": labels.targets[:, ::-1].copy()})
+    write_labels(tmp_path / "labels.parquet", other)
+    with pytest.raises(CheckpointError, match="begun with other videos or labels"):
+        trained(replace(begun, resume=True))
+    write_labels(tmp_path / "labels.parquet", labels)
+    trained(replace(begun, resume=True))
 
 
 def test_what_does_not_fit_together_is_refused(
-    options: Options, spec: ClipSpec, dataset: Path, tmp_path: Path
+    options: Options, flow: Path, spec: ClipSpec, dataset: Path, tmp_path: Path
 ) -> None:
-    flow = {"flow": tmp_path / "flow"}
+    given = {"flow": flow}
     pictures = teacher(tmp_path / "pictures", spec, rgb=True)
     with pytest.raises(CheckpointError, match="takes a motion teacher"):
-        trained(changed(options, match={"match": pictures, **flow}))
+        trained(changed(options, match={"match": pictures, **given}))
     wide = teacher(tmp_path / "wide", spec, width=0.2)
     with pytest.raises(CheckpointError, match=r"needs the width of .*, 0\.2; got 0\.1"):
-        trained(changed(options, match={"match": wide, **flow}))
+        trained(changed(options, match={"match": wide, **given}))
     with pytest.raises(DatasetError, match="labels 7 videos that are not among those"):
         trained(changed(options, source={"where": ("group=g0",)}))
     (tmp_path / "one.csv").write_text(f"path\n{read_manifest(dataset)[0].path}\n")
@@ -203,12 +245,12 @@ def test_values_that_contradict_each_other_are_named(match: dict[str, Any], mess
 
 
 def test_matching_needs_labels_of_the_clips_that_flow_is_there_for(
-    options: Options, labels: PseudoLabels, spec: ClipSpec, tmp_path: Path
+    options: Options, flow: Path, labels: PseudoLabels, spec: ClipSpec, tmp_path: Path
 ) -> None:
     moved = PseudoLabels(
         **{**vars(labels), "starts_us": labels.starts_us + 1, "ends_us": labels.ends_us + 1}
     )
     write_labels(tmp_path / "labels.parquet", moved)
-    match = {"match": teacher(tmp_path / "teacher", spec), "flow": tmp_path / "flow"}
+    match = {"match": teacher(tmp_path / "teacher", spec), "flow": flow}
     with pytest.raises(DatasetError, match="label by --granularity clip"):
         trained(changed(options, match=match))
