@@ -92,6 +92,7 @@ def collect(experiment: Experiment, *, command: str) -> ExperimentResult:
         command=command,
         created_utc=datetime.now(UTC).replace(microsecond=0),
         git_revision=git_revision(),
+        trained_by=_revisions(experiment),
         measured_on=experiment.on,
         dataset=experiment.data.name,
         protocol=experiment.protocol,
@@ -166,6 +167,12 @@ def _spent(experiment: Experiment) -> tuple[Spent, ...]:
         Spent(stage=stage, jobs=len(own), hours=rounded(sum(own) / 3600))
         for stage, own in seconds.items()
     )
+
+
+def _revisions(experiment: Experiment) -> tuple[str, ...]:
+    jobs = in_order(job for entry in experiment.entries() for job in experiment.answers(entry))
+    records = (read_record(job, runs=experiment.runs) for job in jobs)
+    return tuple(sorted({one.revision for one in records if one and one.revision}))
 
 
 def _seconds_by_stage(jobs: Iterable[Job], *, runs: Path) -> Mapping[str, list[float]]:

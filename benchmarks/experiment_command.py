@@ -11,10 +11,12 @@ from motionfit.inference.console import stderr
 from motionfit.inference.errors import require_extra
 
 WATCH = "motionfit.benchmarks.experiment_watch"
+TRUTH = "motionfit.benchmarks.experiment_truth"
 REPORT = "report.md"
 PROGRAMS = {
     "train": (sys.executable, "-m", "motionfit.training.cli"),
     "watch": (sys.executable, "-m", WATCH),
+    "truth": (sys.executable, "-m", TRUTH),
 }
 
 

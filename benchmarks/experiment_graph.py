@@ -38,8 +38,9 @@ class Job:
 
     name: str
     """Of its log and its record, and where it has a folder, of that: a path inside RUNS"""
-    program: Literal["train", "watch"]
-    """motionfit-train, or what answers for a trained network"""
+    program: Literal["train", "watch", "truth"]
+    """motionfit-train, what answers for a trained network, or what puts true labels in the place
+    of pseudo-labels"""
     arguments: tuple[str, ...]
     resumed: tuple[str, ...] | None
     """Arguments that go on with a stopped training; None: the same once more"""
@@ -105,18 +106,14 @@ class Stages:
             case "appearance-network":
                 return self._teacher("rgb")
             case "supervised":
-                start = self._fit(
-                    "student-supervised",
-                    groups=self.cell.split.training,
-                    clips=self.protocol.student_clips,
-                    flags=self.protocol.student,
-                )
+                start = self._student(arm, labels=self._truth())
             case "appearance":
-                start = self._student(arm, modality="rgb")
+                start = self._student(arm, labels=self._labels("rgb"))
             case "mars":
-                start = self._student(arm, "--alpha", f"{self.protocol.mars_alpha:g}", match=True)
+                alpha = f"{self.protocol.mars_alpha:g}"
+                start = self._student(arm, *self._match(), "--alpha", alpha)
             case "mers":
-                start = self._student(arm, "--no-cross-entropy", match=True)
+                start = self._student(arm, *self._match(), "--no-cross-entropy")
             case "shuffled":
                 start = self._student(arm, "--shuffled")
             case "motionfit":
@@ -132,7 +129,9 @@ class Stages:
         )
 
     def _flow(self) -> Job:
-        arguments = (str(self.data), "-o", FLOW, *self.protocol.clip, *self.protocol.flow)
+        protocol = self.protocol
+        flags = (*protocol.clip, *protocol.flow, *protocol.grid)
+        arguments = (str(self.data), "-o", FLOW, *flags)
         return Job(
             name=FLOW,
             program="train",
@@ -149,6 +148,7 @@ class Stages:
             *self._labelled(self.cell.labelled),
             *("--modality", modality),
             *(("--flow", FLOW, *self.protocol.flow) if modality == "flow" else ()),
+            *self.protocol.grid,
             *self.protocol.teacher,
             clips=self.protocol.teacher_clips,
             needs=(self._flow(),) if modality == "flow" else (),
@@ -162,7 +162,7 @@ class Stages:
             program="train",
             arguments=(
                 *("pseudo-label", teacher.name, *self._source(), "-o", name),
-                *(("--flow", FLOW) if modality == "flow" else ()),
+                *(("--flow", FLOW) if modality == "flow" else self.protocol.grid),
                 *("--cache", CACHE, "--seed", str(self.cell.seed)),
                 *self.protocol.labels,
             ),
@@ -171,17 +171,31 @@ class Stages:
             needs=(teacher,),
         )
 
-    def _student(
-        self, arm: str, *flags: str, modality: Modality = "flow", match: bool = False
-    ) -> Job:
-        labels, teacher = self._labels(modality), self._teacher(modality)
+    def _truth(self) -> Job:
+        labels = self._labels("flow")
+        name = f"{self.cell.name}/labels-true"
+        file = f"{name}/{LABELS}"
+        return Job(
+            name=name,
+            program="truth",
+            arguments=(f"{labels.name}/{LABELS}", "--labelled", str(self.data), "-o", file),
+            resumed=None,
+            output=file,
+            needs=(labels,),
+        )
+
+    def _match(self) -> tuple[str, ...]:
+        teacher = self._teacher("flow").name
+        return ("--match", teacher, "--flow", FLOW, *self.protocol.matching)
+
+    def _student(self, arm: str, *flags: str, labels: Job | None = None) -> Job:
+        labels = labels or self._labels("flow")
         return self._training(
             f"student-{arm}",
             "student",
             *("--labels", f"{labels.name}/{LABELS}", *self._source()),
-            *(("--match", teacher.name, "--flow", FLOW) if match else ()),
-            *flags,
             *self.protocol.student,
+            *flags,
             clips=self.protocol.student_clips,
             needs=(labels,),
         )
@@ -232,7 +246,11 @@ class Stages:
             program="watch",
             arguments=(
                 *(network.name, "--labelled", str(self.data), "--where", _where(groups)),
-                *(("--flow", FLOW) if arm == FLOW_NETWORK else ()),
+                *(
+                    ("--flow", FLOW)
+                    if arm == FLOW_NETWORK
+                    else ("--clips", str(self.protocol.test_clips))
+                ),
                 *("-o", f"{name}.json"),
             ),
             resumed=None,

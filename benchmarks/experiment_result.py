@@ -104,6 +104,8 @@ class ExperimentResult(Record):
     command: str
     created_utc: AwareDatetime
     git_revision: str | None
+    trained_by: tuple[str, ...]
+    """Git revisions of the code that the jobs ran, more than one if it changed in between."""
     measured_on: Literal["test", "validation"]
     dataset: str
     protocol: Protocol

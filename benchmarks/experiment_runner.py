@@ -20,8 +20,10 @@ from typing import IO
 from rich.console import Console
 
 from motionfit.benchmarks.experiment_graph import Job
+from motionfit.inference.bundle import sha256_of
 from motionfit.inference.errors import MotionfitError
 from motionfit.training.json_record import Record
+from motionfit.training.provenance import git_revision
 from motionfit.training.stop import stop_wish
 from motionfit.training.whole_files import written_whole
 
@@ -48,6 +50,10 @@ class JobRecord(Record):
 
     arguments: tuple[str, ...]
     """Of the product's command, without the program."""
+    inputs: dict[str, str]
+    """sha256 of what the jobs made that it needs, by their names."""
+    revision: str | None
+    """Git revision of the code when it was started last."""
     seconds: tuple[float, ...]
     """Of each attempt that ended while the experiment was watching."""
     done: bool
@@ -83,6 +89,7 @@ class _Course:
     programs: Mapping[str, Sequence[str]]
     cores: Sequence[int]
     lock: IO[bytes]
+    revision: str | None
     console: Console
     running: list[_Running] = field(default_factory=list)
     done: dict[str, Job] = field(default_factory=dict)
@@ -109,7 +116,13 @@ def run_jobs(
     runs.mkdir(parents=True, exist_ok=True)
     with _alone_in(runs, console=console) as lock, stop_wish() as wish:
         course = _Course(
-            jobs=jobs, runs=runs, programs=programs, cores=cores, lock=lock, console=console
+            jobs=jobs,
+            runs=runs,
+            programs=programs,
+            cores=cores,
+            lock=lock,
+            revision=git_revision(),
+            console=console,
         )
         for job in jobs:
             if is_done(job, runs=runs):
@@ -139,10 +152,21 @@ def is_done(job: Job, *, runs: Path) -> bool:
             f"its .job.json, or use another folder; it was  {' '.join(record.arguments)}  and is "
             f"now  {' '.join(job.arguments)}"
         )
+    if record.inputs != _inputs(job, runs=runs):
+        raise ExperimentError(
+            f"{runs / job.name} was made from other files than there are now in "
+            f"{', '.join(needed.name for needed in job.needs)}: remove it, with its .job.json"
+        )
     if job.resumed is None or job.output is None:
         return record.done
     # A training that is finished refuses to go on, so its last file counts too.
     return record.done or (runs / job.output).exists()
+
+
+def _inputs(job: Job, *, runs: Path) -> dict[str, str]:
+    """The sha256 of each file that a job needs; of one that is not there, an empty text."""
+    files = {one.name: runs / one.output for one in job.needs if one.output is not None}
+    return {name: sha256_of(file) if file.exists() else "" for name, file in files.items()}
 
 
 def read_record(job: Job, *, runs: Path) -> JobRecord | None:
@@ -181,7 +205,14 @@ def _start(job: Job, *, core: int, course: _Course) -> _Running:
         shutil.rmtree(runs / job.name, ignore_errors=True)
     known = read_record(job, runs=runs)
     seconds = () if known is None else known.seconds
-    _write_record(job, JobRecord(arguments=job.arguments, seconds=seconds, done=False), runs=runs)
+    record = JobRecord(
+        arguments=job.arguments,
+        inputs=_inputs(job, runs=runs),
+        revision=course.revision,
+        seconds=seconds,
+        done=False,
+    )
+    _write_record(job, record, runs=runs)
     arguments = job.resumed if begun and job.resumed is not None else job.arguments
     course.console.print(f"{'goes on' if begun else 'starts'}: {job.name}", highlight=False)
     with (runs / f"{job.name}.log").open("ab") as log:
@@ -206,11 +237,11 @@ def _end(one: _Running, course: _Course, *, stopped: bool = False) -> None:
     job, runs = one.job, course.runs
     seconds = time.monotonic() - one.started
     known = read_record(job, runs=runs)
-    before = () if known is None else known.seconds
+    assert known is not None  # _start wrote it
     written = job.output is None or (runs / job.output).exists()
     done = one.process.returncode == 0 and written
-    spent = (*before, round(seconds, 1))
-    _write_record(job, JobRecord(arguments=job.arguments, seconds=spent, done=done), runs=runs)
+    spent = (*known.seconds, round(seconds, 1))
+    _write_record(job, known.model_copy(update={"seconds": spent, "done": done}), runs=runs)
     if done:
         course.done[job.name] = job
         count = f"{len(course.done)} of {len(course.jobs)}"

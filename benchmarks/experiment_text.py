@@ -93,7 +93,7 @@ def _setting(result: ExperimentResult) -> list[str]:
         f"clips seen: teacher {protocol.teacher_clips}, student {protocol.student_clips}, "
         f"fine-tuning {protocol.fine_tuning_clips}; random initialisation "
         f"{protocol.student_clips + protocol.fine_tuning_clips}, and by its own schedule "
-        f"{protocol.own_schedule_clips}",
+        f"{protocol.own_schedule_clips or '(not chosen yet)'}",
     ]
 
 

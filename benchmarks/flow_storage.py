@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from motionfit.inference.prediction import video_scores
-from motionfit.inference.video import read_frames
+from motionfit.inference.video import Frames, read_frames
 from motionfit.training.checkpoint import Checkpoint, CheckpointError
 from motionfit.training.evaluation import clip_logits, flow_logits
 from motionfit.training.flow_fields import flow_fields
@@ -51,10 +51,11 @@ def storage_cost(teacher: Checkpoint, rows: Sequence[Row], *, console: Console) 
     if teacher.flow is None:
         raise CheckpointError("what storing flow costs is measured with a motion teacher")
     stored, exact, difference = [], [], 0.0
+    side = teacher.flow.compute_side
     with TemporaryDirectory() as folder:
         found = open_flow(rows, folder=Path(folder), spec=teacher.flow, console=console)
         for row, video in track(found.videos, description="asking the teacher", console=console):
-            clips = exact_clips(row.path, teacher)
+            clips = exact_clips(read_frames(row.path, short_side=side), teacher)
             ours = clip_logits(teacher.model, clips, spec=teacher.spec)
             theirs = flow_logits(teacher.model, video, spec=teacher.spec)
             difference = max(difference, float(np.abs(ours - theirs).max()))
@@ -70,11 +71,13 @@ def storage_cost(teacher: Checkpoint, rows: Sequence[Row], *, console: Console) 
     )
 
 
-def exact_clips(path: Path, teacher: Checkpoint) -> NDArray[np.float32]:
-    """The central crops (G, T, S, S, 2) of a video's grid clips, before they are stored."""
+def exact_clips(video: Frames, teacher: Checkpoint) -> NDArray[np.float32]:
+    """The central crops (G, T, S, S, 2) of the grid clips of a video that was read at the size at
+    which the teacher's flow is computed, before they are stored.
+    """
     spec = teacher.flow
     assert spec is not None
-    made = flow_fields(read_frames(path, short_side=spec.compute_side), spec=spec)
+    made = flow_fields(video, spec=spec)
     shares = np.clip(made.fields / spec.bound_px, -1, 1)[made.places]
     return np.asarray(central(shares, crop=teacher.spec.crop), np.float32)
 

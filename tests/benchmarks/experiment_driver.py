@@ -24,7 +24,7 @@ if __name__ == "__main__":
     outcome = run_jobs(
         here.jobs(patterns),
         runs=here.runs,
-        programs={"train": FAKE, "watch": FAKE},
+        programs={"train": FAKE, "watch": FAKE, "truth": FAKE},
         at_once=2,
         minutes=float(minutes),
         console=Console(),

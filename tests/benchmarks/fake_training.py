@@ -94,5 +94,7 @@ if __name__ == "__main__":
             make(Path(option("-o")))
         case "teacher" | "student" | "fit" as command:
             train(command)
+        case _ if option("-o").endswith("labels.parquet"):
+            make(Path(option("-o")).parent)
         case _:
             watch()

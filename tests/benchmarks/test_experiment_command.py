@@ -51,5 +51,5 @@ def test_failures_are_named_after_the_results_are_written(tmp_path: Path) -> Non
 def test_a_pattern_that_matches_nothing_is_an_error_that_names_the_arms(tmp_path: Path) -> None:
     done = call(tmp_path / "runs", "--only", "flow")
     assert isinstance(done.exception, ExperimentError)
-    assert "random-own-schedule" in str(done.exception)
+    assert "two-stream" in str(done.exception)
     assert not (tmp_path / "runs").exists()

@@ -179,6 +179,7 @@ def result(**changes: Any) -> ExperimentResult:
         "command": "motionfit-bench experiment runs --data ucf101_10",
         "created_utc": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
         "git_revision": None,
+        "trained_by": ("0123456",),
         "measured_on": "test",
         "dataset": "ucf101_10",
         "protocol": PROTOCOL,

@@ -10,6 +10,7 @@ from motionfit.benchmarks.experiment_graph import Job, answers, in_order
 from motionfit.benchmarks.experiment_protocol import (
     ARMS,
     MOTIONFIT,
+    OWN_SCHEDULE,
     PROTOCOL,
     RANDOM,
     Cell,
@@ -20,6 +21,7 @@ from motionfit.benchmarks.experiment_protocol import (
 from motionfit.training.cli import app
 
 DATA = Path("/videos")
+WHOLE = PROTOCOL.model_copy(update={"own_schedule_clips": 10_000})
 MAIN = Cell(split=PROTOCOL.splits[0], seed=0, labels=3)
 
 
@@ -27,7 +29,7 @@ def jobs_of(*arms: str, cell: Cell = MAIN, on: MeasuredOn = "test") -> tuple[Job
     return in_order(
         job
         for arm in arms
-        for job in answers(Entry(cell=cell, arm=arm), protocol=PROTOCOL, data=DATA, on=on)
+        for job in answers(Entry(cell=cell, arm=arm), protocol=WHOLE, data=DATA, on=on)
     )
 
 
@@ -44,7 +46,7 @@ def stage(name: str, *, jobs: tuple[Job, ...]) -> Job:
 
 
 def test_the_primary_comparison_of_all_seeds_and_splits_comes_first() -> None:
-    order = entries(PROTOCOL, on="test")
+    order = entries(WHOLE, on="test")
     first = [entry.name for entry in order[:20]]
     assert {entry.arm for entry in order[:20]} == {MOTIONFIT, RANDOM}
     assert len(set(first)) == 20
@@ -71,11 +73,10 @@ def test_nothing_is_trained_on_videos_of_test_or_validation(on: MeasuredOn) -> N
     assert measured == {frozenset(MAIN.split.test if on == "test" else PROTOCOL.validation)}
 
 
-def test_labels_are_used_for_labelled_groups_only_but_by_the_upper_bound() -> None:
+def test_labels_are_used_for_labelled_groups_only() -> None:
     for job in jobs_of(*ARMS):
         if "--labelled" in job.arguments and job.program == "train":
-            known = MAIN.labelled if job.stage != "student-supervised" else MAIN.split.training
-            assert groups(job) == set(known), job.name
+            assert groups(job) == set(MAIN.labelled), job.name
         if "--unlabelled" in job.arguments:
             assert groups(job) == set(MAIN.split.training)
 
@@ -97,9 +98,23 @@ def test_arms_of_a_cell_share_teacher_labels_and_flow() -> None:
         assert names.count(shared) == 1
     students = [stage(f"student-{arm}", jobs=jobs) for arm in ("motionfit", "shuffled", "mars")]
     assert len({option(job, "--labels") for job in students}) == 1
-    assert option(stage("student-appearance", jobs=jobs), "--labels") != option(
-        students[0], "--labels"
-    )
+    others = [stage(f"student-{arm}", jobs=jobs) for arm in ("appearance", "supervised")]
+    assert len({option(job, "--labels") for job in (*students, *others)}) == 3
+
+
+def test_generators_and_networks_that_are_compared_look_at_as_many_clips() -> None:
+    jobs = jobs_of(*ARMS, "appearance-network")
+    for job in jobs:
+        if job.stage in ("flow", "teacher-flow", "teacher-rgb", "labels-rgb"):
+            assert option(job, "--grid-clips") == "8", job.name
+        if job.program == "watch" and "--flow" not in job.arguments:
+            assert option(job, "--clips") == "8", job.name
+
+
+def test_a_schedule_that_is_not_chosen_yet_is_left_out() -> None:
+    assert OWN_SCHEDULE in {entry.arm for entry in entries(WHOLE, on="test")}
+    undecided = PROTOCOL.model_copy(update={"own_schedule_clips": None})
+    assert OWN_SCHEDULE not in {entry.arm for entry in entries(undecided, on="test")}
 
 
 def test_what_a_job_needs_is_before_it() -> None:
@@ -113,7 +128,7 @@ def test_what_a_job_needs_is_before_it() -> None:
 def test_the_command_of_each_training_is_one_that_the_product_takes(job: Job) -> None:
     commands = get_command(app)
     assert isinstance(commands, TyperGroup)
-    if job.program == "watch":
+    if job.program != "train":
         return
     data = str(Path(__file__).parent)
     for arguments in (job.arguments, job.resumed or job.arguments):

@@ -165,3 +165,13 @@ def wait_for(what: Callable[[], T | None]) -> T:
 def children(pid: int) -> set[int]:
     path = Path(f"/proc/{pid}/task/{pid}/children")
     return {int(child) for child in path.read_text().split()} if path.exists() else set()
+
+
+def test_what_was_made_from_files_that_have_changed_is_not_taken_for_done(tmp_path: Path) -> None:
+    finish(tmp_path, *PRIMARY)
+    teacher = tmp_path / "split2-seed0-labels3" / "teacher-flow" / "checkpoint.safetensors"
+    teacher.write_text("another network")
+    process = start(tmp_path, *PRIMARY)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "labels-flow was made from other files" in printed

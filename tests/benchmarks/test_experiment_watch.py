@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from motionfit.benchmarks.experiment_answers import read_answers
+from motionfit.benchmarks.experiment_truth import truth
 from motionfit.benchmarks.experiment_watch import watch
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import DatasetError
@@ -19,6 +20,7 @@ from motionfit.training.evaluation import logits_of, read_test_videos
 from motionfit.training.flow_spec import FlowSpec
 from motionfit.training.manifest import read_manifest
 from motionfit.training.model import R2Plus1D
+from motionfit.training.pseudo_labels import PseudoLabels, read_labels, write_labels
 
 SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=2)
 FLOW = FlowSpec(
@@ -78,7 +80,8 @@ def test_a_network_of_flow_answers_by_the_clips_of_the_folder(data: Path, tmp_pa
     assert found.videos == ("green/1.mp4", "red/1.mp4")
     assert found.frame_rates == (29.97, 29.97)
     np.testing.assert_allclose(np.sum(found.scores, axis=1), 1, atol=1e-4)
-    assert found.retimed is None
+    assert found.retimed is not None
+    np.testing.assert_allclose(np.sum(found.retimed, axis=1), 1, atol=1e-4)
 
 
 def test_a_video_that_cannot_be_read_is_an_error_and_no_answer(data: Path, tmp_path: Path) -> None:
@@ -87,3 +90,27 @@ def test_a_video_that_cannot_be_read_is_an_error_and_no_answer(data: Path, tmp_p
     with pytest.raises(DatasetError, match=r"red/0\.mp4"):
         watch(run, labelled=data, where=["group=g00,g01"], output=output)
     assert not output.exists()
+
+
+def test_the_upper_bound_learns_from_the_same_pieces_with_their_true_labels(
+    data: Path, tmp_path: Path
+) -> None:
+    names = ("green/1.mp4", "red/1.mp4", "red/1.mp4")
+    shares = np.array([[0.2, 0.8], [0.9, 0.1], [0.6, 0.4]], np.float32)
+    said = PseudoLabels(
+        videos=names,
+        starts_us=np.array([0, 0, 9]),
+        ends_us=np.array([5, 5, 14]),
+        targets=shares,
+        confidence=shares.max(axis=1),
+        entropy=np.full(3, 0.5, np.float32),
+        labels=("green", "red"),
+        spec=SPEC,
+        record={"kind": "soft"},
+    )
+    write_labels(tmp_path / "labels.parquet", said)
+    truth(tmp_path / "labels.parquet", labelled=data, output=tmp_path / "true" / "labels.parquet")
+    known = read_labels(tmp_path / "true" / "labels.parquet")
+    assert known.videos == names
+    np.testing.assert_array_equal(known.starts_us, said.starts_us)
+    np.testing.assert_array_equal(known.targets, [[1, 0], [0, 1], [0, 1]])
