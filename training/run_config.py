@@ -1,0 +1,214 @@
+"""The configuration of ``motionfit-train run``: one for all stages of MotionFit.
+
+Importing this file does not import torch.
+"""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from motionfit.training.config import (
+    Augment,
+    Clip,
+    Config,
+    Data,
+    Factor,
+    Input,
+    Model,
+    Part,
+    RunConfig,
+    Section,
+    Share,
+    Train,
+)
+from motionfit.training.stage_config import (
+    Flow,
+    Network,
+    Source,
+    StudentConfig,
+    Teacher,
+    TeacherConfig,
+)
+
+
+def _as_in(section: type[Section], name: str) -> Any:
+    """The value ``name`` of another section: the same limits, default and description."""
+    return section.model_fields[name]
+
+
+class Others(Section):
+    """The data sets besides the labelled one."""
+
+    unlabelled: Path = Field(
+        description="Videos to make pseudo-labels for: a folder, or a CSV with the column path."
+    )
+    unlabelled_where: tuple[str, ...] = Field(
+        default=(), description="Use only these of them, as column=value[,value]. Repeatable."
+    )
+    test: Path | None = Field(
+        default=None,
+        description="Labelled videos to measure on, in the form of --labelled. Without it, those "
+        "held out.",
+    )
+    test_where: tuple[str, ...] = Field(
+        default=(), description="Use only these of them, as column=value[,value]. Repeatable."
+    )
+
+    @model_validator(mode="after")
+    def _something_to_choose_from(self) -> Self:
+        if self.test is None and self.test_where:
+            raise ValueError("test_where chooses among the videos of test: give that too")
+        return self
+
+
+class Budget(Section):
+    """How many clips each training sees; clips of one video count one by one.
+
+    Random initialisation, for comparison, sees as many as student and fine-tuning together.
+    """
+
+    teacher_clips: int = Field(
+        default=12_000, ge=1, description="Clips that the teacher is trained on."
+    )
+    student_clips: int = Field(
+        default=16_000, ge=1, description="Clips that the student is trained on."
+    )
+    fine_tuning_clips: int = Field(
+        default=8_000, ge=1, description="Clips that the student is fine-tuned on."
+    )
+
+
+class Labels(Section):
+    """How the teacher's predictions become pseudo-labels."""
+
+    kind: Literal["soft", "hard", "clusters"] = Field(
+        default="soft",
+        description="Class probabilities, the most probable class, or k-means clusters of "
+        "features.",
+    )
+    temperature: float = Field(
+        default=1.0,
+        ge=0.01,
+        le=100,
+        description="The teacher's logits are divided by it before the softmax.",
+    )
+    clusters: int | None = Field(
+        default=None, ge=2, description="How many clusters; as many as classes if not given."
+    )
+    granularity: Literal["clip", "video", "tsn", "actionbytes"] = Field(
+        default="clip",
+        description="What gets a label of its own: each clip, the whole video, each of --segments "
+        "equal parts (tsn), or what lies between two changes of the features (actionbytes).",
+    )
+    segments: int = Field(
+        default=3, ge=1, le=64, description="Parts of a video with --granularity tsn."
+    )
+    threshold: Share = Field(default=0.0, description="Leave out labels of a lower confidence.")
+    per_class: int | None = Field(
+        default=None,
+        ge=1,
+        description="Keep the most confident labels of each class; all if not given.",
+    )
+
+
+class Recipe(Section):
+    """Optimisation, the same in every training: all of ``Train`` but how long it lasts."""
+
+    batch_size: int = _as_in(Train, "batch_size")
+    accumulate: int = _as_in(Train, "accumulate")
+    optimizer: Literal["adamw", "sgd"] = _as_in(Train, "optimizer")
+    learning_rate: float = _as_in(Train, "learning_rate")
+    learning_rate_factors: dict[Part, Factor] = _as_in(Train, "learning_rate_factors")
+    warmup: float = _as_in(Train, "warmup")
+    weight_decay: float = _as_in(Train, "weight_decay")
+    clip_norm: float = _as_in(Train, "clip_norm")
+    label_smoothing: float = _as_in(Train, "label_smoothing")
+    ema: float = _as_in(Train, "ema")
+    precision: Literal["fp32", "bf16", "fp16"] = _as_in(Train, "precision")
+    compile: bool = _as_in(Train, "compile")
+    evaluations: int = _as_in(Train, "evaluations")
+    patience: int = _as_in(Train, "patience")
+    save_minutes: float = _as_in(Train, "save_minutes")
+    seed: int = _as_in(Train, "seed")
+
+    def lasting(self, clips: int) -> Train:
+        """A training of so many clips."""
+        return Train(clips_seen=clips, **dict(self))
+
+
+class MethodConfig(RunConfig):
+    """All of a run of ``motionfit-train run``."""
+
+    data: Data
+    others: Others
+    budget: Budget = Budget()
+    teacher: Teacher = Teacher()
+    flow: Flow = Flow()
+    labels: Labels = Labels()
+    clip: Clip = Clip()
+    augment: Augment = Augment()
+    input: Input = Input()
+    network: Network = Network()
+    train: Recipe = Recipe()
+
+    @model_validator(mode="after")
+    def _something_to_measure_on(self) -> Self:
+        none_held_out = not self.data.hold_out and (
+            self.data.hold_out_share == 0 or self.data.calibration_from is not None
+        )
+        if self.others.test is None and none_held_out:
+            raise ValueError("there is nothing to measure on: give --test, or hold videos out")
+        return self
+
+    def for_teacher(self) -> TeacherConfig:
+        """Of the teacher."""
+        return TeacherConfig(
+            data=self.data,
+            teacher=self.teacher,
+            flow=self.flow,
+            clip=self.clip,
+            augment=self.augment,
+            input=self.input,
+            network=self.network,
+            train=self.train.lasting(self.budget.teacher_clips),
+        )
+
+    def for_student(self, *, labels: Path) -> StudentConfig:
+        """Of the student of the pseudo-labels in a file."""
+        return StudentConfig(
+            source=Source(
+                labels=labels,
+                unlabelled=self.others.unlabelled,
+                lists=self.lists_of(self.others.unlabelled),
+                where=self.others.unlabelled_where,
+            ),
+            augment=self.augment,
+            input=self.input,
+            model=Model(width=self.network.width),
+            train=self.train.lasting(self.budget.student_clips),
+        )
+
+    def for_fit(self, *, start: Path | None) -> Config:
+        """Of the fine-tuning of the student in a run folder, or of random initialisation."""
+        clips = self.budget.fine_tuning_clips
+        if start is None:
+            clips += self.budget.student_clips
+        return Config(
+            data=self.data,
+            clip=self.clip,
+            augment=self.augment,
+            input=self.input,
+            model=Model(width=self.network.width, start=None if start is None else str(start)),
+            train=self.train.lasting(clips),
+        )
+
+    def lists_of(self, source: Path) -> Path | None:
+        """The published lists of a data set: those of the labelled one, if it is the same."""
+        return self.data.lists if source == self.data.labelled else None
+
+    def placed_in(self, output: Path) -> Self:
+        """The same with folders for flow and decoded videos: in ``output`` if none were given."""
+        flow = self.flow.model_copy(update={"flow": self.flow.flow or output / "flow"})
+        given = self.input.model_copy(update={"cache": self.input.cache or output / "cache"})
+        return self.model_copy(update={"flow": flow, "input": given})
