@@ -16,6 +16,7 @@ from motionfit.training.options import with_config_options
 from motionfit.training.probe_command import probe_command
 from motionfit.training.pseudo_label_command import pseudo_label_command
 from motionfit.training.retrieve_command import retrieve_command
+from motionfit.training.run_command import run_command
 from motionfit.training.student_command import student_command
 from motionfit.training.teacher_command import teacher_command
 from motionfit.training.training_command import (
@@ -73,6 +74,7 @@ def fit_command(
     )
 
 
+app.command("run")(run_command)
 app.command("flow")(flow_command)
 app.command("teacher")(teacher_command)
 app.command("pseudo-label")(pseudo_label_command)
