@@ -1,10 +1,10 @@
-"""What two students share that were trained alike on different videos."""
+"""What two networks share that were trained alike on different videos."""
 
 from collections.abc import Mapping
 from typing import Any
 
-SECTIONS = ("clip", "augment", "model", "train")
-"""Of the configuration: all but the videos and how they reach the loop."""
+SECTIONS = ("clip", "augment", "teacher", "network", "model", "train")
+"""Of the configurations of all stages: all but the videos and how they reach the loop."""
 
 
 def recipe_of(training: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -12,4 +12,4 @@ def recipe_of(training: Mapping[str, Any]) -> dict[str, Any] | None:
     configuration = training.get("configuration")
     if configuration is None:
         return None
-    return {section: configuration[section] for section in SECTIONS}
+    return {name: configuration[name] for name in SECTIONS if name in configuration}

@@ -69,13 +69,13 @@ class Budget(Section):
     """
 
     teacher_clips: int = Field(
-        default=12_000, ge=1, description="Clips that the teacher is trained on."
+        default=10_000, ge=1, description="Clips that the teacher is trained on."
     )
     student_clips: int = Field(
-        default=16_000, ge=1, description="Clips that the student is trained on."
+        default=14_000, ge=1, description="Clips that the student is trained on."
     )
     fine_tuning_clips: int = Field(
-        default=8_000, ge=1, description="Clips that the student is fine-tuned on."
+        default=6_000, ge=1, description="Clips that the student is fine-tuned on."
     )
 
 
