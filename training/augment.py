@@ -1,7 +1,7 @@
 """Random changes of a clip in space and colour by torchvision, the same for all its frames.
 
 Crop and flip of optical flow draw the same numbers as those of pictures: equal seeds give equal
-geometry. Flow is in pixels, so its vectors are scaled by a crop and mirrored by a flip.
+geometry. Vectors of flow become longer or shorter with a crop and are mirrored by a flip.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def picture_augmentation(augment: Augment, *, crop: int) -> Augmentation:
 
 
 def flow_augmentation(augment: Augment, *, crop: int) -> Augmentation:
-    """Changes (T, 2, H, W) float, displacements in pixels to the right and down, to
+    """Changes (T, 2, H, W) float, displacements to the right and down in any unit, to
     (T, 2, crop, crop)."""
     steps = [
         FlowCrop(crop, scale=(augment.crop_area, 1.0), ratio=ASPECT_RATIOS),

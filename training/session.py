@@ -21,10 +21,12 @@ from rich.console import Console
 
 from motionfit.training.checkpoint import CHECKPOINT, Checkpoint, save_checkpoint
 from motionfit.training.config import RunConfig
+from motionfit.training.dataset import Clips
 from motionfit.training.manifest import Row
 from motionfit.training.provenance import git_revision, versions
 from motionfit.training.state import STATE
 from motionfit.training.used_videos import write_used
+from motionfit.training.videos import Unreadable
 from motionfit.training.whole_files import written_whole
 
 CONFIG = "config.toml"
@@ -43,6 +45,16 @@ class RunOptions(Generic[C_co]):
     """Whether ``output`` holds a run that goes on."""
     command: str
     """The command line, for the record."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What a network is trained on. Picklable."""
+
+    clips: Clips
+    rows: tuple[Row, ...]
+    """The videos that can be read."""
+    unreadable: tuple[Unreadable, ...]
 
 
 def begin(

@@ -7,7 +7,6 @@ before: nothing here computes any.
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,24 +35,13 @@ from motionfit.training.objectives import Matching, MultiClip, Objective
 from motionfit.training.parts import freeze
 from motionfit.training.pseudo_labels import PseudoLabels, read_labels
 from motionfit.training.record import not_measured
-from motionfit.training.session import RunOptions, begin, finish, shared
+from motionfit.training.session import Material, RunOptions, begin, finish, shared
 from motionfit.training.stage_config import StudentConfig
 from motionfit.training.start import Start, load_start
 from motionfit.training.unlabelled import of_one_class, read_unlabelled
-from motionfit.training.videos import Unreadable
 
 SHARED = ("num_frames", "frame_rate", "short_side")
 """What pictures and flow of one clip have in common."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Material:
-    """What a student is trained on. Picklable."""
-
-    clips: Clips
-    rows: tuple[Row, ...]
-    """The videos that can be read."""
-    unreadable: tuple[Unreadable, ...]
 
 
 def train_student(options: RunOptions[StudentConfig], *, console: Console) -> None:

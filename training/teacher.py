@@ -23,7 +23,6 @@ from motionfit.inference.sampling import clip_length_us
 from motionfit.training.cache import open_cache
 from motionfit.training.calibration import scores_of
 from motionfit.training.checkpoint import Checkpoint
-from motionfit.training.dataset import Clips
 from motionfit.training.evaluation import accuracy, flow_logits, logits_of, read_test_videos
 from motionfit.training.fit import measure, split_rows
 from motionfit.training.flow_spec import FlowSpec
@@ -36,21 +35,11 @@ from motionfit.training.manifest import Row, data_hash, labels_of
 from motionfit.training.model import FLOW, RGB, R2Plus1D
 from motionfit.training.objectives import MultiClip
 from motionfit.training.record import data_record, not_measured
-from motionfit.training.session import RunOptions, begin, finish, shared
+from motionfit.training.session import Material, RunOptions, begin, finish, shared
 from motionfit.training.stage_config import TeacherConfig
 from motionfit.training.videos import Unreadable
 
 Logits = NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Material:
-    """What a teacher is trained on. Picklable."""
-
-    clips: Clips
-    rows: tuple[Row, ...]
-    """The videos that can be read."""
-    unreadable: tuple[Unreadable, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,8 +22,8 @@ def teacher_command(
     """Train a pseudo-label generator, from scratch, on a small labelled set.
 
     By default it sees optical flow alone, and the clips of a video share one loss on their average
-    prediction (--loss-clips). Give --modality rgb for the appearance generator, a control. It
-    stops and goes on like fit.
+    prediction (--loss-clips). Give --modality rgb for the appearance generator, a control. Of the
+    augmentation, flow takes crops and flips alone. It stops and goes on like fit.
     """
     require_training()
     from motionfit.training.teacher import train_teacher
