@@ -62,8 +62,8 @@ class Others(Section):
         return self
 
 
-class Budget(Section):
-    """How many clips each training sees; clips of one video count one by one.
+class Stages(Section):
+    """In what the trainings differ. Clips of one video count one by one.
 
     Random initialisation, for comparison, sees as many as student and fine-tuning together.
     """
@@ -76,6 +76,11 @@ class Budget(Section):
     )
     fine_tuning_clips: int = Field(
         default=6_000, ge=1, description="Clips that the student is fine-tuned on."
+    )
+    fine_tuning_learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        description="--learning-rate of the fine-tuning; the same as of the others if not given.",
     )
 
 
@@ -142,7 +147,7 @@ class MethodConfig(RunConfig):
 
     data: Data
     others: Others
-    budget: Budget = Budget()
+    stages: Stages = Stages()
     teacher: Teacher = Teacher()
     flow: Flow = Flow()
     labels: Labels = Labels()
@@ -171,7 +176,7 @@ class MethodConfig(RunConfig):
             augment=self.augment,
             input=self.input,
             network=self.network,
-            train=self.train.lasting(self.budget.teacher_clips),
+            train=self.train.lasting(self.stages.teacher_clips),
         )
 
     def for_student(self, *, labels: Path) -> StudentConfig:
@@ -186,21 +191,23 @@ class MethodConfig(RunConfig):
             augment=self.augment,
             input=self.input,
             model=Model(width=self.network.width),
-            train=self.train.lasting(self.budget.student_clips),
+            train=self.train.lasting(self.stages.student_clips),
         )
 
     def for_fit(self, *, start: Path | None) -> Config:
         """Of the fine-tuning of the student in a run folder, or of random initialisation."""
-        clips = self.budget.fine_tuning_clips
+        clips, recipe = self.stages.fine_tuning_clips, self.train
         if start is None:
-            clips += self.budget.student_clips
+            clips += self.stages.student_clips
+        elif (rate := self.stages.fine_tuning_learning_rate) is not None:
+            recipe = recipe.model_copy(update={"learning_rate": rate})
         return Config(
             data=self.data,
             clip=self.clip,
             augment=self.augment,
             input=self.input,
             model=Model(width=self.network.width, start=None if start is None else str(start)),
-            train=self.train.lasting(clips),
+            train=recipe.lasting(clips),
         )
 
     def lists_of(self, source: Path) -> Path | None:

@@ -11,7 +11,12 @@ FOLDER = "demo"
 
 _VALUES: Mapping[str, Mapping[str, Any]] = {
     "data": {"hold_out_share": 0.0},
-    "budget": {"teacher_clips": 2_000, "student_clips": 9_000, "fine_tuning_clips": 2_000},
+    "stages": {
+        "teacher_clips": 2_000,
+        "student_clips": 9_000,
+        "fine_tuning_clips": 1_000,
+        "fine_tuning_learning_rate": 3e-4,
+    },
     "flow": {"compute_side": 72, "grid_clips": 4},
     "clip": {"frames": 6, "short_side": 36, "crop": 32, "clips": 2},
     "augment": {

@@ -31,7 +31,8 @@ from motionfit.training.two_stream import Scores, both_streams
 
 FORMAT: Final = 1
 
-Name = Literal["random", "motionfit", "teacher", "two-stream"]
+Name = Literal["random", "student", "motionfit", "teacher", "two-stream"]
+Sight = Literal["pictures", "optical flow", "pictures and optical flow"]
 Right = Mapping[str, bool]
 """Of each video, by name, whether it was recognised."""
 
@@ -40,7 +41,7 @@ class Network(Record):
     """A network, or two together, and how many of the test videos it recognises."""
 
     name: Name
-    sees: Literal["pictures", "optical flow", "pictures and optical flow"]
+    sees: Sight
     clips_seen: int
     """In all its trainings on labelled or pseudo-labelled videos."""
     top1: Estimate
@@ -84,6 +85,7 @@ def result_of(stages: Stages) -> RunResult:
     rows = [row for row in videos.test or videos.labelled if row.name in asked]
     right: dict[Name, Right] = {
         "random": _right_in(_report(stages, RANDOM)),
+        **({"student": _right_in(_report(stages, STUDENT))} if stages.student_recognises else {}),
         "motionfit": _right_in(report),
         **_of_teacher(stages, rows),
     }
@@ -144,23 +146,18 @@ def _of_teacher(stages: Stages, rows: Sequence[Row]) -> Mapping[Name, Right]:
 
 
 def _network(name: Name, stages: Stages, *, top1: Estimate) -> Network:
-    budget = stages.config.budget
-    student = budget.student_clips + budget.fine_tuning_clips
-    of_teacher: Literal["pictures", "optical flow"] = (
-        "optical flow" if stages.config.teacher.modality == "flow" else "pictures"
-    )
-    match name:
-        case "teacher":
-            return Network(name=name, sees=of_teacher, clips_seen=budget.teacher_clips, top1=top1)
-        case "two-stream":
-            return Network(
-                name=name,
-                sees="pictures and optical flow",
-                clips_seen=student + budget.teacher_clips,
-                top1=top1,
-            )
-        case _:
-            return Network(name=name, sees="pictures", clips_seen=student, top1=top1)
+    config = stages.config.stages
+    whole = config.student_clips + config.fine_tuning_clips
+    of_teacher: Sight = "optical flow" if stages.config.teacher.modality == "flow" else "pictures"
+    seen: dict[Name, tuple[Sight, int]] = {
+        "random": ("pictures", whole),
+        "student": ("pictures", config.student_clips),
+        "motionfit": ("pictures", whole),
+        "teacher": (of_teacher, config.teacher_clips),
+        "two-stream": ("pictures and optical flow", whole + config.teacher_clips),
+    }
+    sees, clips_seen = seen[name]
+    return Network(name=name, sees=sees, clips_seen=clips_seen, top1=top1)
 
 
 def _recalls(stages: Stages, rows: Sequence[Row], *, seed: int) -> tuple[Recall, ...]:

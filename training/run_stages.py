@@ -67,7 +67,16 @@ class Stages:
             self._evaluation(FINE_TUNED),
             self._evaluation(RANDOM),
             *([self._evaluation(TEACHER)] if flow is None else []),
+            *([self._evaluation(STUDENT)] if self.student_recognises else []),
         )
+
+    @property
+    def student_recognises(self) -> bool:
+        """Whether the student can be measured before it is fine-tuned.
+
+        It knows no classes but clusters if that is what it learnt, and it held no videos out.
+        """
+        return self.config.labels.kind != "clusters" and self.config.others.test is not None
 
     def report(self, network: str) -> Path:
         """The evaluation of a network that sees pictures."""

@@ -12,9 +12,10 @@ JSON, TEXT = "result.json", "result.md"
 
 _TITLES = {
     "random": "random initialisation",
+    "student": "MotionFit before fine-tuning",
     "motionfit": "MotionFit",
     "teacher": "its teacher, on {sees}",
-    "two-stream": "teacher and random initialisation",
+    "two-stream": "teacher + random initialisation",
 }
 _SHOWN_RECALLS = (1, 5)
 

@@ -19,7 +19,7 @@ def config(**sections: dict[str, Any]) -> MethodConfig:
 
 def test_each_training_gets_the_common_values_and_clips_of_its_own() -> None:
     whole = config(
-        budget={"teacher_clips": 10, "student_clips": 20, "fine_tuning_clips": 30},
+        stages={"teacher_clips": 10, "student_clips": 20, "fine_tuning_clips": 30},
         train={"learning_rate": 0.5, "seed": 7},
         network={"width": 0.5},
         augment={"flip": False},
@@ -35,6 +35,13 @@ def test_each_training_gets_the_common_values_and_clips_of_its_own() -> None:
     assert (fine_tuned.model.start, random.model.start) == ("student", None)
     assert (teacher.data, fine_tuned.data) == (whole.data, whole.data)
     assert student.source.unlabelled == Path("many")
+
+
+def test_fine_tuning_may_learn_more_slowly_than_the_others() -> None:
+    whole = config(train={"learning_rate": 0.5}, stages={"fine_tuning_learning_rate": 0.1})
+    assert whole.for_fit(start=Path("student")).train.learning_rate == 0.1
+    others = (whole.for_fit(start=None), whole.for_student(labels=Path("labels.parquet")))
+    assert {one.train.learning_rate for one in others} == {0.5}
 
 
 def test_nothing_of_a_training_is_left_out_but_how_long_it_lasts() -> None:
