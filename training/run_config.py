@@ -4,7 +4,7 @@ Importing this file does not import torch.
 """
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -29,12 +29,8 @@ from motionfit.training.stage_config import (
     StudentConfig,
     Teacher,
     TeacherConfig,
+    as_in,
 )
-
-
-def _as_in(section: type[Section], name: str) -> Any:
-    """The value ``name`` of another section: the same limits, default and description."""
-    return section.model_fields[name]
 
 
 class Others(Section):
@@ -120,22 +116,22 @@ class Labels(Section):
 class Recipe(Section):
     """Optimisation, the same in every training: all of ``Train`` but how long it lasts."""
 
-    batch_size: int = _as_in(Train, "batch_size")
-    accumulate: int = _as_in(Train, "accumulate")
-    optimizer: Literal["adamw", "sgd"] = _as_in(Train, "optimizer")
-    learning_rate: float = _as_in(Train, "learning_rate")
-    learning_rate_factors: dict[Part, Factor] = _as_in(Train, "learning_rate_factors")
-    warmup: float = _as_in(Train, "warmup")
-    weight_decay: float = _as_in(Train, "weight_decay")
-    clip_norm: float = _as_in(Train, "clip_norm")
-    label_smoothing: float = _as_in(Train, "label_smoothing")
-    ema: float = _as_in(Train, "ema")
-    precision: Literal["fp32", "bf16", "fp16"] = _as_in(Train, "precision")
-    compile: bool = _as_in(Train, "compile")
-    evaluations: int = _as_in(Train, "evaluations")
-    patience: int = _as_in(Train, "patience")
-    save_minutes: float = _as_in(Train, "save_minutes")
-    seed: int = _as_in(Train, "seed")
+    batch_size: int = as_in(Train, "batch_size")
+    accumulate: int = as_in(Train, "accumulate")
+    optimizer: Literal["adamw", "sgd"] = as_in(Train, "optimizer")
+    learning_rate: float = as_in(Train, "learning_rate")
+    learning_rate_factors: dict[Part, Factor] = as_in(Train, "learning_rate_factors")
+    warmup: float = as_in(Train, "warmup")
+    weight_decay: float = as_in(Train, "weight_decay")
+    clip_norm: float = as_in(Train, "clip_norm")
+    label_smoothing: float = as_in(Train, "label_smoothing")
+    ema: float = as_in(Train, "ema")
+    precision: Literal["fp32", "bf16", "fp16"] = as_in(Train, "precision")
+    compile: bool = as_in(Train, "compile")
+    evaluations: int = as_in(Train, "evaluations")
+    patience: int = as_in(Train, "patience")
+    save_minutes: float = as_in(Train, "save_minutes")
+    seed: int = as_in(Train, "seed")
 
     def lasting(self, clips: int) -> Train:
         """A training of so many clips."""
@@ -164,6 +160,11 @@ class MethodConfig(RunConfig):
         )
         if self.others.test is None and none_held_out:
             raise ValueError("there is nothing to measure on: give --test, or hold videos out")
+        if self.others.test is None and self.train.patience:
+            raise ValueError(
+                "patience keeps the weights that do best on the held-out videos, so these cannot "
+                "be measured on: give --test"
+            )
         return self
 
     def for_teacher(self) -> TeacherConfig:

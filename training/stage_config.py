@@ -12,7 +12,7 @@ from motionfit.training.config import Augment, Clip, Data, Input, Model, RunConf
 from motionfit.training.flow_spec import FlowMethod, FlowSpec
 
 
-def _as_in(section: type[Section], name: str) -> Any:
+def as_in(section: type[Section], name: str) -> Any:
     """The value ``name`` of another section: the same limits, default and description."""
     return section.model_fields[name]
 
@@ -20,7 +20,7 @@ def _as_in(section: type[Section], name: str) -> Any:
 class Network(Section):
     """A network that starts at random."""
 
-    width: float = _as_in(Model, "width")
+    width: float = as_in(Model, "width")
 
 
 class Teacher(Section):
@@ -102,8 +102,8 @@ class Source(Section):
     unlabelled: Path = Field(
         description="The videos it is about: a folder, or a CSV with the column path."
     )
-    lists: Path | None = _as_in(Data, "lists")
-    where: tuple[str, ...] = _as_in(Data, "where")
+    lists: Path | None = as_in(Data, "lists")
+    where: tuple[str, ...] = as_in(Data, "where")
     shuffled: bool = Field(
         default=False,
         description="Deal the labels out to the clips at random: a control, which shows what "

@@ -106,3 +106,9 @@ def test_a_configuration_survives_its_file(tmp_path: Path) -> None:
     whole = config(labels={"per_class": 9, "kind": "hard"}, train={"ema": 0.5})
     (tmp_path / "config.toml").write_text(whole.to_toml())
     assert read_config(tmp_path / "config.toml", {}, kind=MethodConfig) == whole
+
+
+def test_videos_that_choose_the_weights_are_not_those_that_are_measured() -> None:
+    with pytest.raises(ConfigError, match="cannot be measured on: give --test"):
+        config(train={"patience": 3}, others={"test": None})
+    assert config(train={"patience": 3}).train.patience == 3
