@@ -188,17 +188,9 @@ class Model(Section):
         return super().record() | ({"start": Path(self.start).name} if self.start else {})
 
 
-class Train(Section):
-    """Optimisation."""
+class Recipe(Section):
+    """Optimisation, but for its length."""
 
-    epochs: int = Field(
-        default=100, ge=1, description="Passes over the videos, one random clip of each a pass."
-    )
-    clips_seen: int = Field(
-        default=0,
-        ge=0,
-        description="Stop after so many clips in place of --epochs; 0: --epochs decides.",
-    )
     batch_size: int = Field(default=16, ge=2, description="Clips a forward pass, on each process.")
     accumulate: int = Field(
         default=1, ge=1, description="Forward passes whose gradients make one step."
@@ -250,6 +242,19 @@ class Train(Section):
         default=10.0, description="Minutes between two savings of what --resume goes on from."
     )
     seed: int = Field(default=0, ge=0, description="Decides every random number.")
+
+
+class Train(Recipe):
+    """Optimisation."""
+
+    epochs: int = Field(
+        default=100, ge=1, description="Passes over the videos, one random clip of each a pass."
+    )
+    clips_seen: int = Field(
+        default=0,
+        ge=0,
+        description="Stop after so many clips in place of --epochs; 0: --epochs decides.",
+    )
 
 
 class RunConfig(Section):
@@ -325,7 +330,7 @@ def _sentence(error: Any, *, kind: type[RunConfig]) -> str:
         case "extra_forbidden":
             return f"{place} is unknown; {_known(error['loc'][:-1], kind=kind)}"
         case "value_error":
-            return f"{place}: {error['ctx']['error']}"
+            return f"{place}: {error['ctx']['error']}".removeprefix(": ")  # of the whole
     return f"{place}: {error['msg'][0].lower()}{error['msg'][1:]}, got {error['input']!r}"
 
 

@@ -13,10 +13,9 @@ from motionfit.training.config import (
     Clip,
     Config,
     Data,
-    Factor,
     Input,
     Model,
-    Part,
+    Recipe,
     RunConfig,
     Section,
     Share,
@@ -29,7 +28,6 @@ from motionfit.training.stage_config import (
     StudentConfig,
     Teacher,
     TeacherConfig,
-    as_in,
 )
 
 
@@ -113,29 +111,9 @@ class Labels(Section):
     )
 
 
-class Recipe(Section):
-    """Optimisation, the same in every training: all of ``Train`` but how long it lasts."""
-
-    batch_size: int = as_in(Train, "batch_size")
-    accumulate: int = as_in(Train, "accumulate")
-    optimizer: Literal["adamw", "sgd"] = as_in(Train, "optimizer")
-    learning_rate: float = as_in(Train, "learning_rate")
-    learning_rate_factors: dict[Part, Factor] = as_in(Train, "learning_rate_factors")
-    warmup: float = as_in(Train, "warmup")
-    weight_decay: float = as_in(Train, "weight_decay")
-    clip_norm: float = as_in(Train, "clip_norm")
-    label_smoothing: float = as_in(Train, "label_smoothing")
-    ema: float = as_in(Train, "ema")
-    precision: Literal["fp32", "bf16", "fp16"] = as_in(Train, "precision")
-    compile: bool = as_in(Train, "compile")
-    evaluations: int = as_in(Train, "evaluations")
-    patience: int = as_in(Train, "patience")
-    save_minutes: float = as_in(Train, "save_minutes")
-    seed: int = as_in(Train, "seed")
-
-    def lasting(self, clips: int) -> Train:
-        """A training of so many clips."""
-        return Train(clips_seen=clips, **dict(self))
+def lasting(recipe: Recipe, *, clips: int) -> Train:
+    """A training of so many clips."""
+    return Train(clips_seen=clips, **dict(recipe))
 
 
 class MethodConfig(RunConfig):
@@ -177,7 +155,7 @@ class MethodConfig(RunConfig):
             augment=self.augment,
             input=self.input,
             network=self.network,
-            train=self.train.lasting(self.stages.teacher_clips),
+            train=lasting(self.train, clips=self.stages.teacher_clips),
         )
 
     def for_student(self, *, labels: Path) -> StudentConfig:
@@ -192,7 +170,7 @@ class MethodConfig(RunConfig):
             augment=self.augment,
             input=self.input,
             model=Model(width=self.network.width),
-            train=self.train.lasting(self.stages.student_clips),
+            train=lasting(self.train, clips=self.stages.student_clips),
         )
 
     def for_fit(self, *, start: Path | None) -> Config:
@@ -208,7 +186,7 @@ class MethodConfig(RunConfig):
             augment=self.augment,
             input=self.input,
             model=Model(width=self.network.width, start=None if start is None else str(start)),
-            train=recipe.lasting(clips),
+            train=lasting(recipe, clips=clips),
         )
 
     def lists_of(self, source: Path) -> Path | None:
