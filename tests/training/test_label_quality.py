@@ -99,7 +99,8 @@ def test_clusters_have_purity_but_no_accuracy() -> None:
     quality = judged(seen=frozenset(), kind="clusters")
     assert quality.unseen is not None
     assert quality.unseen.pieces.accuracy is None
-    assert quality.unseen.pieces.purity == 3 / 5
+    assert quality.unseen.pieces.count == 6  # of classes that the teacher does not know too
+    assert quality.unseen.pieces.purity == 3 / 6
     assert quality.mean_entropy is None
 
 

@@ -1,6 +1,5 @@
 """A teacher's answers depend on the clips alone: not on processes, batches or parts."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from rich.console import Console
 from motionfit.inference.bundle import sha256_of
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import DatasetError
-from motionfit.inference.sampling import Times
 from motionfit.inference.video import read_clips
 from motionfit.training import predict as predicting
 from motionfit.training.cache import open_cache
@@ -24,7 +22,9 @@ from motionfit.training.checkpoint import (
 )
 from motionfit.training.config import Input
 from motionfit.training.flow_spec import FlowSpec
+from motionfit.training.flow_video import FlowVideo, write_flow
 from motionfit.training.manifest import read_manifest
+from motionfit.training.model import network_input
 from motionfit.training.predict import PART_VIDEOS, part_count, predict, rgb_grid
 from motionfit.training.predictions import About, Predictions, part_file, read_predictions
 from motionfit.training.videos import Unreadable
@@ -33,19 +33,22 @@ from tests.training.made_teachers import LABELS, write_teacher
 QUIET = Console(quiet=True)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MadeFlow:
-    """Random flow of three clips, the second twice."""
-
-    seed: int
-
-    @property
-    def starts_us(self) -> Times:
-        return np.array([0, 50_000, 50_000, 90_000], np.int64)
-
-    def clip(self, index: int) -> np.ndarray:
-        numbers = np.random.default_rng((self.seed, index))
-        return numbers.uniform(-1, 1, (2, 24, 30, 2)).astype(np.float32)
+def made_flow(teacher: Path, *, seed: int) -> FlowVideo:
+    """Random flow of four clips, of which two are at the same time; in a file beside the teacher,
+    for other processes must find it.
+    """
+    path = teacher.parent / f"{seed}.flow"
+    if not path.exists():
+        numbers = np.random.default_rng(seed)
+        write_flow(
+            path,
+            numbers.integers(-127, 128, (8, 24, 30, 2)).astype(np.int8),
+            places=np.arange(8, dtype=np.int32).reshape(4, 2),
+            starts_us=np.array([0, 50_000, 50_000, 90_000], np.int64),
+        )
+    video = FlowVideo.open(path)
+    assert video is not None
+    return video
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +79,7 @@ def predicted(teacher: Path, folder: Path, *, videos: int = 5, **changed: Any) -
         "about": about(teacher, videos=videos),
     }
     predict(
-        [(f"{n:03d}", MadeFlow(seed=n)) for n in reversed(range(videos))],
+        [(f"{n:03d}", made_flow(teacher, seed=n)) for n in reversed(range(videos))],
         teacher=teacher / CHECKPOINT,
         folder=folder,
         console=QUIET,
@@ -122,9 +125,10 @@ def test_what_is_there_is_not_made_again(
 
 def test_the_network_sees_the_central_square_of_the_flow(teacher: Path, tmp_path: Path) -> None:
     made = predicted(teacher, tmp_path, videos=1)
-    clip = torch.from_numpy(MadeFlow(seed=0).clip(3)[:, 4:20, 7:23])
+    clip = torch.from_numpy(made_flow(teacher, seed=0).clip(3)[:, 4:20, 7:23])
+    with_spec = load_checkpoint(teacher)
     with torch.inference_mode():
-        logits, embedding = load_checkpoint(teacher).model(clip[None].permute(0, 4, 1, 2, 3))
+        logits, embedding = with_spec.model(network_input(clip[None], spec=with_spec.spec))
     np.testing.assert_allclose(made.logits[-1], logits[0].numpy(), atol=1e-5)
     np.testing.assert_allclose(made.embeddings[-1], embedding[0].numpy(), atol=1e-5)
 
