@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from motionfit.training.json_record import Record, laid_out
+from motionfit.training.json_record import Record
 from motionfit.training.manifest import Row
 from motionfit.training.whole_files import written_whole
 
@@ -59,7 +59,7 @@ class Answers(Record):
 def write_answers(answers: Answers, path: Path) -> None:
     """Write JSON, complete or not at all."""
     with written_whole(path) as unfinished:
-        unfinished.write_text(laid_out(answers.model_dump(mode="json")) + "\n", encoding="utf-8")
+        unfinished.write_text(answers.document(), encoding="utf-8")
 
 
 def read_answers(path: Path) -> Answers:

@@ -1,15 +1,14 @@
 """The results file of the experiment: every network's answer to every video, and the figures."""
 
-import json
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field
 
 from motionfit.benchmarks.experiment_protocol import Protocol
 from motionfit.benchmarks.machine import Machine
-from motionfit.benchmarks.result import ResultError
-from motionfit.training.json_record import Estimate, Record, laid_out
+from motionfit.benchmarks.result import ResultError, checked, read_json
+from motionfit.training.json_record import Estimate, Record
 from motionfit.training.whole_files import written_whole
 
 FORMAT: Final = 1
@@ -126,24 +125,13 @@ class ExperimentResult(Record):
 
 def write_experiment(result: ExperimentResult, path: Path) -> None:
     """Write JSON, complete or not at all."""
-    text = laid_out(result.model_dump(mode="json")) + "\n"
     with written_whole(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_text(result.document(), encoding="utf-8")
 
 
 def read_experiment(path: Path) -> ExperimentResult:
     """Read and check a results file of the experiment. Raises ResultError."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ResultError(f"there is no results file {path}") from error
-    except ValueError as error:
-        raise ResultError(f"{path} is not JSON: {error}") from error
+    values = read_json(path)
     if not isinstance(values, dict) or values.get("kind") != KIND:
         raise ResultError(f"{path} is not a result of  motionfit-bench experiment")
-    try:
-        return ExperimentResult.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ResultError(f"{path} is not a valid result: {where}: {first['msg']}") from error
+    return checked(values, ExperimentResult, path=path)

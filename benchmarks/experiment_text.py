@@ -11,6 +11,7 @@ from motionfit.benchmarks.experiment_result import (
     Summary,
 )
 from motionfit.training.json_record import Estimate
+from motionfit.training.markdown import markdown_table
 
 Line = Sequence[str]
 
@@ -74,8 +75,7 @@ def table(lines: Sequence[Line]) -> str:
     """A Markdown table; the first line is its head. Empty when there is nothing below the head."""
     if len(lines) < 2:
         return ""
-    rule = ["---", *("--:" for _ in lines[0][1:])]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (lines[0], rule, *lines[1:]))
+    return markdown_table(lines[1:], head=lines[0])
 
 
 def _setting(result: ExperimentResult) -> list[str]:

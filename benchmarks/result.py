@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, Field, ValidationError
 
@@ -15,7 +15,7 @@ from motionfit.benchmarks.noise import Noise
 from motionfit.inference.bundle import MODEL, Bundle, sha256_of
 from motionfit.inference.decoding import VideoInfo
 from motionfit.inference.errors import MotionfitError
-from motionfit.training.json_record import Estimate, Record, laid_out
+from motionfit.training.json_record import Estimate, Record
 from motionfit.training.recipe import recipe_of
 from motionfit.training.resampling import rounded
 from motionfit.training.scores import Accuracy
@@ -23,6 +23,8 @@ from motionfit.training.whole_files import written_whole
 
 FORMAT: Final = 1
 PERCENTILES = {"p90": 0.90, "p95": 0.95, "p99": 0.99}
+R = TypeVar("R", bound=Record)
+
 SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -204,19 +206,13 @@ def summarise(samples_ms: Sequence[float], *, seed: int) -> Summary:
 
 def write_result(result: Result, path: Path) -> None:
     """Write JSON, complete or not at all."""
-    text = laid_out(result.model_dump(mode="json")) + "\n"
     with written_whole(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
+        unfinished.write_text(result.document(), encoding="utf-8")
 
 
 def read_result(path: Path) -> Result:
     """Read and check a results file. Raises ResultError, naming what is wrong with it."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ResultError(f"there is no results file {path}") from error
-    except ValueError as error:
-        raise ResultError(f"{path} is not JSON: {error}") from error
+    values = read_json(path)
     if not isinstance(values, dict) or "format" not in values:
         raise ResultError(f"{path} is not a result of motionfit-bench: it names no format")
     if values["format"] != FORMAT:
@@ -224,8 +220,23 @@ def read_result(path: Path) -> Result:
             f"{path} is of format {values['format']!r}; this version of motionfit reads format "
             f"{FORMAT}: measure again, or use the version that wrote it"
         )
+    return checked(values, Result, path=path)
+
+
+def read_json(path: Path) -> Any:
+    """What the JSON file ``path`` holds. Raises ResultError."""
     try:
-        return Result.model_validate(values)
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ResultError(f"there is no results file {path}") from error
+    except ValueError as error:
+        raise ResultError(f"{path} is not JSON: {error}") from error
+
+
+def checked(values: Any, kind: type[R], *, path: Path) -> R:
+    """The values of the file ``path`` as a record. Raises ResultError, naming the first fault."""
+    try:
+        return kind.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -17,6 +17,10 @@ class Record(BaseModel):
         protected_namespaces=(),
     )
 
+    def document(self) -> str:
+        """The whole as the text of a JSON file."""
+        return laid_out(self.model_dump(mode="json")) + "\n"
+
 
 class Estimate(Record):
     """A figure and its 95 % interval."""

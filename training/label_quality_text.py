@@ -1,13 +1,12 @@
 """The report on pseudo-labels for people: a table for a terminal, a text, and the files."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.markup import escape
 from rich.table import Table
 
-from motionfit.training.json_record import laid_out
 from motionfit.training.label_quality import Agreement, Quality, Truth
+from motionfit.training.markdown import markdown_table, sentences
 from motionfit.training.whole_files import written_whole
 
 JSON, TEXT = "quality.json", "quality.md"
@@ -66,8 +65,8 @@ def markdown(quality: Quality) -> str:
     )
     parts = [
         "# Pseudo-labels",
-        "\n".join(f"- {note[:1].upper()}{note[1:]}." for note in notes(quality)),
-        *(_markdown_table(lines, columns=columns) for columns, lines in sections if lines),
+        sentences(notes(quality)),
+        *(markdown_table(lines, head=columns) for columns, lines in sections if lines),
         f"Teacher {quality.record['teacher'][:12]}, videos {quality.record['data'][:12]}; "
         f"{quality.created_utc:%Y-%m-%d}:",
         f"    {quality.command}",
@@ -78,8 +77,7 @@ def markdown(quality: Quality) -> str:
 def write_quality(quality: Quality, folder: Path) -> None:
     """Write quality.json and quality.md, each complete or not at all."""
     with written_whole(folder / JSON) as unfinished:
-        text = laid_out(quality.model_dump(mode="json"))
-        unfinished.write_text(text + "\n", encoding="utf-8")
+        unfinished.write_text(quality.document(), encoding="utf-8")
     with written_whole(folder / TEXT) as unfinished:
         unfinished.write_text(markdown(quality), encoding="utf-8")
 
@@ -127,10 +125,3 @@ def _figures(found: Agreement) -> list[Line]:
 def _class_lines(quality: Quality) -> list[Line]:
     largest = sorted(quality.classes, key=lambda one: -one.pieces)
     return [(one.label, str(one.pieces), f"{one.share:.1%}") for one in largest]
-
-
-def _markdown_table(lines: Sequence[Line], *, columns: Line) -> str:
-    rows = [columns, ("---", "--:", "--:"), *lines]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows
-    )

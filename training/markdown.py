@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from motionfit.training.tables import Line
+from motionfit.training.tables import COLUMNS
 
 
-def markdown_table(lines: Sequence[Line], *, first: str, count: str) -> str:
-    """Lines of figures under the headings ``first``, ``count``, value and interval."""
-    rows = [(first, count, "value", "95 % interval"), ("---", "--:", "--:", "--:"), *lines]
+def markdown_table(lines: Sequence[Sequence[str]], *, head: Sequence[str] = COLUMNS) -> str:
+    """Lines under the headings ``head``, of which all but the first stand to the right."""
+    rows = [head, ("---", *("--:" for _ in head[1:])), *lines]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows)
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from motionfit.training import scores
 from motionfit.training.embedded_parts import PartsOptions, embed_parts
-from motionfit.training.json_record import Record, laid_out
+from motionfit.training.json_record import Record
 from motionfit.training.markdown import markdown_table, sentences
 from motionfit.training.origins import Network, Origin
 from motionfit.training.probe import fit_probe
@@ -119,7 +119,7 @@ def notes(report: ProbeReport) -> list[str]:
 
 def markdown(report: ProbeReport) -> str:
     """The report as a text."""
-    tables = [markdown_table(one, first="figure", count="videos") for one in sections(report)]
+    tables = [markdown_table(one) for one in sections(report)]
     parts = [
         f"# Linear probe of {report.network.name} on {report.test.name}",
         sentences(notes(report)),
@@ -134,6 +134,5 @@ def markdown(report: ProbeReport) -> str:
 def write_probe(report: ProbeReport, folder: Path) -> None:
     """Make ``folder``, new or empty, hold the report: complete or not at all."""
     with folder_written_whole(folder) as unfinished:
-        text = laid_out(report.model_dump(mode="json"))
-        (unfinished / JSON).write_text(text + "\n", encoding="utf-8")
+        (unfinished / JSON).write_text(report.document(), encoding="utf-8")
         (unfinished / TEXT).write_text(markdown(report), encoding="utf-8")

@@ -1,14 +1,12 @@
 """A report for people: tables and sentences, for a terminal or as Markdown."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from rich.table import Table
 
 from motionfit.training.cadence import Cadence, verdict
+from motionfit.training.markdown import markdown_table, sentences
 from motionfit.training.report import Confusion, Report
 from motionfit.training.tables import (
-    COLUMNS,
     Line,
     class_lines,
     frame_rate_lines,
@@ -54,11 +52,11 @@ def markdown(report: Report, *, picture: str) -> str:
     chosen = f" ({'; '.join(data.where)})" if data.where else ""
     parts = [
         f"# {model.name} on {data.name}{chosen}",
-        "\n".join(f"- {_capital(note)}" for note in notes(report)),
-        "\n\n".join(_markdown_table(lines) for lines in _sections(report) if lines),
+        sentences(notes(report)),
+        "\n\n".join(markdown_table(lines) for lines in _sections(report) if lines),
         f"![Confusion matrix: true classes down, answers across]({picture})",
         "Most frequent mistakes: " + "; ".join(_mistakes(report.confusion)) + ".",
-        _markdown_table(class_lines(report.accuracy)),
+        markdown_table(class_lines(report.accuracy)),
         f"Model {model.sha256[:12]}, clips of {clip['num_frames']} frames at "
         f"{clip['frame_rate']:g} a second, {clip['crop']} x {clip['crop']} of short side "
         f"{clip['short_side']}; videos {data.sha256[:12]}; "
@@ -108,16 +106,3 @@ def looks_of(report: Report) -> str:
     """How often each video was looked at."""
     clips, crops = report.settings.clips, report.settings.crops
     return f"{clips} clip{'s' * (clips > 1)} x {crops} crop{'s' * (crops > 1)}"
-
-
-def _markdown_table(lines: Sequence[Line]) -> str:
-    rows = [COLUMNS, ("---", "--:", "--:", "--:"), *lines]
-    return "\n".join("| " + " | ".join(_cell(c) for c in row) + " |" for row in rows)
-
-
-def _cell(text: str) -> str:
-    return text.strip().replace("|", "\\|")
-
-
-def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:] + "."

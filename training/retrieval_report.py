@@ -6,7 +6,7 @@ from typing import Final, Literal
 from rich.console import Console
 
 from motionfit.training.embedded_parts import PartsOptions, embed_parts
-from motionfit.training.json_record import Record, laid_out
+from motionfit.training.json_record import Record
 from motionfit.training.manifest import read_dataset
 from motionfit.training.markdown import markdown_table, sentences
 from motionfit.training.origins import Network, Origin
@@ -16,7 +16,7 @@ from motionfit.training.retrieval_by_rate import RateRecall, by_frame_rate
 from motionfit.training.retrieval_picture import draw_retrievals, examples_of, middle_frames
 from motionfit.training.row_clusters import ClusteredBy, clustered_by, clusters_of
 from motionfit.training.scores import Unreadable
-from motionfit.training.tables import Line, share
+from motionfit.training.tables import COLUMNS, Line, share
 from motionfit.training.whole_folders import folder_written_whole
 
 JSON, TEXT, PICTURE = "retrieval.json", "retrieval.md", "retrieval.png"
@@ -104,7 +104,7 @@ def markdown(report: RetrievalReport) -> str:
     parts = [
         f"# {_title(report)}",
         sentences(notes(report)),
-        markdown_table(lines(report), first="recall", count="queries"),
+        markdown_table(lines(report), head=("recall", "queries", *COLUMNS[2:])),
         f"![Queries, one of each class drawn blindly, and what they found]({PICTURE})",
         f"{report.origin.created_utc:%Y-%m-%d}, on {report.origin.device}, network "
         f"{report.network.sha256[:12]}:",
@@ -121,8 +121,7 @@ def write_retrieval(
     rows = read_dataset(options.labelled, lists=options.lists).rows
     pictures = middle_frames(examples, rows=rows, console=console)
     with folder_written_whole(folder) as unfinished:
-        text = laid_out(report.model_dump(mode="json"))
-        (unfinished / JSON).write_text(text + "\n", encoding="utf-8")
+        (unfinished / JSON).write_text(report.document(), encoding="utf-8")
         (unfinished / TEXT).write_text(markdown(report), encoding="utf-8")
         draw_retrievals(examples, unfinished / PICTURE, pictures=pictures, title=_title(report))
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from motionfit.training.json_record import laid_out
 from motionfit.training.markdown import markdown_table, sentences
 from motionfit.training.run_result import Network, RunResult
 from motionfit.training.tables import Line, share
@@ -52,11 +51,7 @@ def notes(result: RunResult) -> list[str]:
 
 def markdown(result: RunResult) -> str:
     """The result as a text."""
-    tables = [
-        markdown_table(lines, first="figure", count="videos")
-        for lines in table_lines(result)
-        if lines
-    ]
+    tables = [markdown_table(lines) for lines in table_lines(result) if lines]
     origin = result.origin
     parts = [
         f"# MotionFit on {result.data.name}",
@@ -73,7 +68,7 @@ def write_result(result: RunResult, folder: Path) -> None:
     with written_whole(folder / TEXT) as unfinished:
         unfinished.write_text(markdown(result), encoding="utf-8")
     with written_whole(folder / JSON) as unfinished:
-        unfinished.write_text(laid_out(result.model_dump(mode="json")) + "\n", encoding="utf-8")
+        unfinished.write_text(result.document(), encoding="utf-8")
 
 
 def _title(network: Network) -> str:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from motionfit.training.json_record import laid_out
 from motionfit.training.markdown import markdown_table, sentences
 from motionfit.training.tables import Line, plain, share
 from motionfit.training.two_stream_report import TwoStreamReport
@@ -52,11 +51,7 @@ def notes(report: TwoStreamReport) -> list[str]:
 
 def markdown(report: TwoStreamReport) -> str:
     """The report as a text."""
-    tables = [
-        markdown_table(lines, first="figure", count="videos")
-        for lines in table_lines(report)
-        if lines
-    ]
+    tables = [markdown_table(lines) for lines in table_lines(report) if lines]
     parts = [
         f"# {report.rgb.name} and {report.flow.name} on {report.data.name}",
         sentences(notes(report)),
@@ -71,6 +66,5 @@ def markdown(report: TwoStreamReport) -> str:
 def write_two_stream(report: TwoStreamReport, folder: Path) -> None:
     """Make ``folder``, new or empty, hold the report: complete or not at all."""
     with folder_written_whole(folder) as unfinished:
-        text = laid_out(report.model_dump(mode="json"))
-        (unfinished / JSON).write_text(text + "\n", encoding="utf-8")
+        (unfinished / JSON).write_text(report.document(), encoding="utf-8")
         (unfinished / TEXT).write_text(markdown(report), encoding="utf-8")
