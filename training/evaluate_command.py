@@ -5,11 +5,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from motionfit.inference.console import stderr
 from motionfit.inference.errors import require_extra
-from motionfit.training.config import Data
+from motionfit.training.report_command import (
+    Clips,
+    Labelled,
+    Lists,
+    Run,
+    Where,
+    check_new,
+    show,
+)
 
 
 def _crops(number: int) -> int:
@@ -19,29 +26,15 @@ def _crops(number: int) -> int:
 
 
 def evaluate_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")],
-    labelled: Annotated[
-        Path,
-        typer.Option(help=Data.model_fields["labelled"].description),
-    ],
-    lists: Annotated[
-        Path | None,
-        typer.Option(help=Data.model_fields["lists"].description),
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help=Data.model_fields["where"].description),
-    ] = None,
+    run: Run,
+    labelled: Labelled,
+    lists: Lists = None,
+    where: Where = None,
     held_out: Annotated[
         bool,
         typer.Option("--held-out", help="Use only the videos that the run held out of training."),
     ] = False,
-    clips: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=64, help="Clips of a video.", show_default="the checkpoint's own number"
-        ),
-    ] = None,
+    clips: Clips = None,
     crops: Annotated[
         int,
         typer.Option(callback=_crops, help="Crops of a clip, 1 or 3 along the long side."),
@@ -72,8 +65,7 @@ def evaluate_command(
     clips, within each frame rate, and on the same videos re-timed to another frame rate. Videos
     that cannot be read are named and left out.
     """
-    if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise typer.BadParameter(f"{output} exists and is not an empty folder", param_hint="-o")
+    check_new(output)
     require_extra("train", "matplotlib", "safetensors", "torch", "torchvision")
     from motionfit.training.evaluate import EvaluateOptions, evaluate
     from motionfit.training.manifest import parse_filter
@@ -95,10 +87,7 @@ def evaluate_command(
         command=command_line(["motionfit-train", *sys.argv[1:]]),
     )
     report = evaluate(options, console=stderr)
-    console = Console(highlight=False)
-    console.print(table(report))
-    for note in notes(report):
-        console.print(note, markup=False, soft_wrap=True)
+    show(table(report), notes(report))
     if output is not None:
         write_report(report, output)
         stderr.print(f"wrote {output}", markup=False)

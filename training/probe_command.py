@@ -5,16 +5,23 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from motionfit.inference.console import stderr
 from motionfit.inference.errors import require_extra
-from motionfit.training.config import Data
+from motionfit.training.report_command import (
+    Clips,
+    Labelled,
+    Lists,
+    Run,
+    Where,
+    check_new,
+    show,
+)
 
 
 def probe_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder or a checkpoint file.")],
-    labelled: Annotated[Path, typer.Option(help=Data.model_fields["labelled"].description)],
+    run: Run,
+    labelled: Labelled,
     train: Annotated[
         list[str],
         typer.Option(
@@ -25,16 +32,9 @@ def probe_command(
         list[str],
         typer.Option(help="Videos to test it on, as column=value[,value]."),
     ],
-    lists: Annotated[Path | None, typer.Option(help=Data.model_fields["lists"].description)] = None,
-    where: Annotated[
-        list[str] | None, typer.Option(help=Data.model_fields["where"].description)
-    ] = None,
-    clips: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=64, help="Clips of a video.", show_default="the checkpoint's own number"
-        ),
-    ] = None,
+    lists: Lists = None,
+    where: Where = None,
+    clips: Clips = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -50,8 +50,7 @@ def probe_command(
     A video is the mean over its clips of the network's embedding. The strength of the classifier's
     penalty is chosen on held-out groups of the training videos, never on the test videos.
     """
-    if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise typer.BadParameter(f"{output} exists and is not an empty folder", param_hint="-o")
+    check_new(output)
     require_extra("train", "safetensors", "sklearn", "torch", "torchvision")
     from motionfit.training.embedded_parts import PartsOptions
     from motionfit.training.manifest import parse_filter
@@ -71,10 +70,7 @@ def probe_command(
         command=command_line(["motionfit-train", *sys.argv[1:]]),
     )
     report = probe_report(options, console=stderr)
-    console = Console(highlight=False)
-    console.print(table_of(sections(report)))
-    for note in notes(report):
-        console.print(note, markup=False, soft_wrap=True)
+    show(table_of(sections(report)), notes(report))
     if output is not None:
         write_probe(report, output)
         stderr.print(f"wrote {output}", markup=False)

@@ -5,11 +5,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from motionfit.inference.console import stderr
 from motionfit.inference.errors import require_extra
-from motionfit.training.config import Data
+from motionfit.training.report_command import (
+    Labelled,
+    Lists,
+    Where,
+    check_new,
+    show,
+)
 
 
 def two_stream_command(
@@ -20,14 +25,12 @@ def two_stream_command(
         Path,
         typer.Argument(metavar="FLOW_RUN", help="The same, of a network that takes optical flow."),
     ],
-    labelled: Annotated[Path, typer.Option(help=Data.model_fields["labelled"].description)],
+    labelled: Labelled,
     flow: Annotated[
         Path, typer.Option(help="Folder of computed flow; what is missing there is computed.")
     ],
-    lists: Annotated[Path | None, typer.Option(help=Data.model_fields["lists"].description)] = None,
-    where: Annotated[
-        list[str] | None, typer.Option(help=Data.model_fields["where"].description)
-    ] = None,
+    lists: Lists = None,
+    where: Where = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -43,8 +46,7 @@ def two_stream_command(
     The scores of both are the mean of their class scores with equal weights: late fusion. It needs
     flow for every video, so it shows what flow could add, not what the student gives in use.
     """
-    if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise typer.BadParameter(f"{output} exists and is not an empty folder", param_hint="-o")
+    check_new(output)
     require_extra("train", "cv2", "safetensors", "torch", "torchvision")
     from motionfit.training.manifest import parse_filter
     from motionfit.training.provenance import command_line
@@ -63,10 +65,7 @@ def two_stream_command(
         command=command_line(["motionfit-train", *sys.argv[1:]]),
     )
     report = two_stream_report(options, console=stderr)
-    console = Console(highlight=False)
-    console.print(table_of(table_lines(report)))
-    for note in notes(report):
-        console.print(note, markup=False, soft_wrap=True)
+    show(table_of(table_lines(report)), notes(report))
     if output is not None:
         write_two_stream(report, output)
         stderr.print(f"wrote {output}", markup=False)
