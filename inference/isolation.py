@@ -19,9 +19,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
 
@@ -30,7 +31,13 @@ import numpy as np
 from motionfit.inference import errors
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import DecodeLimits, VideoInfo
-from motionfit.inference.errors import BackendError, DecoderCrashed, DecodeTimeout, VideoError
+from motionfit.inference.errors import (
+    BackendError,
+    DecoderCrashed,
+    DecodeTimeout,
+    MotionfitError,
+    VideoError,
+)
 from motionfit.inference.video import Clips, Source
 
 WORKER = "motionfit.inference.decode_worker"
@@ -43,16 +50,31 @@ _ERRORS = {
 }
 
 
+@dataclass(frozen=True)
+class _Child:
+    process: "subprocess.Popen[bytes]"
+    connection: socket.socket
+
+    def kill(self) -> None:
+        """End the process, and with it the call of another thread that waits for it."""
+        with contextlib.suppress(OSError):  # the child has hung up
+            self.connection.shutdown(socket.SHUT_RDWR)
+        self.process.kill()
+        self.process.wait()
+
+
 class DecoderProcess:
     """A child process that reads clips, started on first use and replaced after its death.
 
-    Not for concurrent calls: give each thread its own. Use as a context manager, or close it.
+    Calls from several threads wait for each other. Use as a context manager, or close it.
     """
 
     def __init__(self, *, limits: DecodeLimits | None = None) -> None:
         self._limits = limits or DecodeLimits()
-        self._child: subprocess.Popen[bytes] | None = None
-        self._socket: socket.socket | None = None
+        self._calling = threading.Lock()
+        self._changing = threading.Lock()  # of the child and of whether there may be one
+        self._child: _Child | None = None
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -63,99 +85,127 @@ class DecoderProcess:
     @property
     def pid(self) -> int | None:
         """Process id of the child, None before its start and after its death."""
-        return self._child.pid if self._child is not None else None
+        child = self._child
+        return child.process.pid if child is not None else None
 
     def start(self) -> None:
-        """Start the child now, so that the first video need not wait for it."""
-        if self._child is not None and self._child.poll() is not None:
-            self.close()
-        if self._child is None:
-            try:
-                self._spawn()
-            except BaseException:
-                self.close()
-                raise
+        """Start the child now, so that the first video need not wait for it.
+
+        Raises BackendError when it does not start, and after ``close``.
+        """
+        with self._calling:
+            self._running()
 
     def read_clips(self, source: Source, *, spec: ClipSpec, num_clips: int | None = None) -> Clips:
         """As ``motionfit.inference.video.read_clips``, in the child.
 
-        Raises also DecodeTimeout, DecoderCrashed, and BackendError when no child starts. What is
-        no file on disk (bytes in memory, a pipe) is copied to a temporary file first.
+        Raises also DecodeTimeout, DecoderCrashed, and BackendError when no child starts or this
+        is closed. What is no file on disk (bytes in memory, a pipe) is copied to a temporary file
+        first.
         """
         if isinstance(source, str | Path):
             with Path(source).open("rb") as file:
                 return self.read_clips(file, spec=spec, num_clips=num_clips)
         if num_clips is not None:
             spec = replace(spec, num_clips=num_clips)
-        with _reopened(source) as file:
+        with _reopened(source) as file, self._calling:
             return self._ask(file.fileno(), spec=spec)
 
     def close(self) -> None:
-        """End the child. Another thread may do this, which ends the call that waits for it."""
-        child, connection = self._child, self._socket
-        if child is not None:
-            child.kill()
-            child.wait()
-        if connection is not None:
-            connection.close()
-        self._socket = self._child = None
+        """End the child for good. From another thread, this ends the call that waits for it."""
+        with self._changing:
+            self._closed = True
+            if self._child is not None:
+                self._child.kill()
+        with self._calling:
+            self._end_child()
 
     def _ask(self, descriptor: int, *, spec: ClipSpec) -> Clips:
-        self.start()
-        assert self._socket is not None
+        child = self._running()
         shape = (spec.num_clips, spec.num_frames, spec.crop, spec.crop, 3)
         seconds = self._limits.timeout_seconds
-        self._socket.settimeout(seconds)
         try:
-            socket.send_fds(self._socket, [_frame_of({"spec": spec.to_json()})], [descriptor])
+            child.connection.settimeout(seconds)
+            socket.send_fds(child.connection, [_frame_of({"spec": spec.to_json()})], [descriptor])
             answer, pixels = receive(
-                self._socket, deadline_seconds=seconds, max_pixel_bytes=math.prod(shape)
+                child.connection, deadline_seconds=seconds, max_pixel_bytes=math.prod(shape)
             )
             return _clips_of(answer, pixels, shape=shape)
         except VideoError:
             raise
         except TimeoutError:
-            self.close()
+            self._end_child()
             raise DecodeTimeout(
                 f"decoding took longer than the {seconds:g} s allowed; "
                 "send a shorter or smaller video"
             ) from None
         except (OSError, EOFError) as error:
-            raise self._crash() from error
+            raise self._crash(child) from error
         except Exception as error:  # whatever Python makes of an answer that is none
-            self.close()
+            self._end_child()
             raise DecoderCrashed("the decoder broke its protocol on this video") from error
         except BaseException:
             # An answer that nobody will read must not become the answer to the next question.
-            self.close()
+            self._end_child()
             raise
 
-    def _spawn(self) -> None:
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        limits = json.dumps(asdict(self._limits))
-        with theirs:
-            self._child = subprocess.Popen(
-                # -P: nothing that lies in the working directory is imported.
-                [sys.executable, "-P", "-m", WORKER, str(theirs.fileno()), limits],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-                env=_environment(),
-            )
+    def _running(self) -> _Child:
+        """The child, started if there is none."""
+        if self._child is not None and self._child.process.poll() is not None:
+            self._end_child()
+        if self._child is not None:
+            return self._child
+        with self._changing:
+            if self._closed:
+                raise BackendError("the decoder was closed")
+            self._child = child = _spawn(self._limits)
         try:
-            receive(self._socket, deadline_seconds=_START_SECONDS)
-        except (OSError, EOFError) as error:
-            raise BackendError("the decoding process did not start; see above for why") from error
+            receive(child.connection, deadline_seconds=_START_SECONDS)
+        except BaseException as error:
+            self._end_child()
+            if isinstance(error, OSError | EOFError):
+                why = "was closed" if self._closed else "process did not start; see above for why"
+                raise BackendError(f"the decoder {why}") from error
+            raise
+        return child
 
-    def _crash(self) -> DecoderCrashed:
-        assert self._child is not None
+    def _end_child(self) -> None:
+        """End the child, by the thread that holds ``_calling``: nobody uses its connection."""
+        with self._changing:
+            child, self._child = self._child, None
+            if child is not None:
+                child.kill()
+                child.connection.close()
+
+    def _crash(self, child: _Child) -> MotionfitError:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._child.wait(timeout=1)
-        status = self._child.poll()
-        self.close()
+            child.process.wait(timeout=1)
+        status = child.process.poll()
+        self._end_child()
+        if self._closed:
+            return BackendError("the decoder was closed while it read this video")
         how = f"by signal {-status}" if status is not None and status < 0 else f"with {status}"
         return DecoderCrashed(f"the decoder died {how} on this video; it is damaged or hostile")
+
+
+def _spawn(limits: DecodeLimits) -> _Child:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    with contextlib.ExitStack() as undo, theirs:
+        undo.callback(ours.close)
+        process = subprocess.Popen(
+            # -P: nothing that lies in the working directory is imported.
+            [
+                *(sys.executable, "-P", "-m", WORKER),
+                *(str(theirs.fileno()), json.dumps(asdict(limits))),
+            ],
+            pass_fds=(theirs.fileno(),),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            env=_environment(),
+        )
+        undo.pop_all()
+    return _Child(process, ours)
 
 
 def send(connection: socket.socket, message: dict[str, Any], pixels: bytes = b"") -> None:

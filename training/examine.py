@@ -5,9 +5,8 @@ fills the memory costs itself only. Only as much is decoded as the eight picture
 elsewhere goes unseen.
 """
 
-import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -68,14 +67,13 @@ def examine(rows: Sequence[Row], *, console: Console, limits: DecodeLimits = LIM
     for decoder in decoders:
         idle.put(decoder)
     threads = ThreadPoolExecutor(processes)
-    futures: list[Future[Readable | Fault]] = []
     try:
-        futures += [threads.submit(_look, row, idle=idle) for row in rows]
+        futures = [threads.submit(_look, row, idle=idle) for row in rows]
         looks = [
             future.result() for future in track(futures, description="looking", console=console)
         ]
     finally:
-        _end(threads, futures, decoders)
+        _end(threads, decoders)
     return Examined(
         readable=tuple(look for look in looks if isinstance(look, Readable)),
         faulty=tuple(
@@ -84,20 +82,12 @@ def examine(rows: Sequence[Row], *, console: Console, limits: DecodeLimits = LIM
     )
 
 
-def _end(
-    threads: ThreadPoolExecutor,
-    futures: Sequence[Future[Readable | Fault]],
-    decoders: Sequence[DecoderProcess],
-) -> None:
+def _end(threads: ThreadPoolExecutor, decoders: Sequence[DecoderProcess]) -> None:
     """End all threads, without waiting for what they are reading."""
     threads.shutdown(wait=False, cancel_futures=True)
-    while not all(future.done() for future in futures):
-        for decoder in decoders:  # again and again: a thread may just be starting one
-            decoder.close()
-        time.sleep(0.05)
-    threads.shutdown()
     for decoder in decoders:
         decoder.close()
+    threads.shutdown()
 
 
 def _look(row: Row, *, idle: "SimpleQueue[DecoderProcess]") -> Readable | Fault:

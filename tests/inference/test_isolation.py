@@ -190,13 +190,28 @@ def test_a_memory_bomb_is_a_video_too_large(slow_video: Path, made_clip_path: Pa
 
 def test_closing_ends_the_child_and_a_second_time_does_nothing(made_clip_path: Path) -> None:
     decoder = DecoderProcess()
-    decoder.close()
     decoder.read_clips(made_clip_path, spec=SPEC)
     assert (pid := decoder.pid) is not None
     decoder.close()
     assert not running(pid)
     assert decoder.pid is None
     decoder.close()
+    for use in (decoder.start, lambda: decoder.read_clips(made_clip_path, spec=SPEC)):
+        with pytest.raises(BackendError, match="the decoder was closed"):
+            use()
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0])
+def test_closing_from_another_thread_ends_the_call_wherever_it_is(
+    slow_video: Path, seconds: float
+) -> None:
+    decoder = DecoderProcess()
+    closer = threading.Timer(seconds, decoder.close)
+    closer.start()
+    with pytest.raises(BackendError, match="the decoder was closed"):
+        decoder.read_clips(slow_video, spec=SPEC)
+    closer.join()
+    assert decoder.pid is None
 
 
 def test_an_interrupted_call_does_not_answer_the_next(slow_video: Path, real_clip: Path) -> None:
