@@ -39,14 +39,21 @@ class Experiment:
     data: Path
     protocol: Protocol
     on: MeasuredOn
+    cross_domain: Path | None = None
 
     def answers(self, entry: Entry) -> tuple[Job, ...]:
         """The jobs whose answers, averaged, are those of an arm."""
-        return answers(entry, protocol=self.protocol, data=self.data, on=self.on)
+        return answers(
+            entry,
+            protocol=self.protocol,
+            data=self.data,
+            cross_domain=self.cross_domain,
+            on=self.on,
+        )
 
     def entries(self) -> tuple[Entry, ...]:
         """All that the protocol asks for."""
-        return entries(self.protocol, on=self.on)
+        return entries(self.protocol, on=self.on, cross_domain=self.cross_domain is not None)
 
     def jobs(self, patterns: Sequence[str]) -> tuple[Job, ...]:
         """The jobs of the arms whose names match a pattern, and what they need, in order.

@@ -28,6 +28,14 @@ def experiment_command(
         Path,
         typer.Option(exists=True, help="Data set whose column group is as in UCF101."),
     ],
+    cross_domain: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SOURCE",
+            exists=True,
+            help="Videos of other things, a folder or a CSV: adds the arm cross-domain.",
+        ),
+    ] = None,
     on: Annotated[
         Literal["test", "validation"],
         typer.Option(help="Videos to measure on; choices are made on validation."),
@@ -65,7 +73,13 @@ def experiment_command(
     from motionfit.benchmarks.experiment_runner import ExperimentError, run_jobs
     from motionfit.benchmarks.result import shown_command
 
-    experiment = Experiment(runs=runs.resolve(), data=data.resolve(), protocol=PROTOCOL, on=on)
+    experiment = Experiment(
+        runs=runs.resolve(),
+        data=data.resolve(),
+        protocol=PROTOCOL,
+        on=on,
+        cross_domain=cross_domain and cross_domain.resolve(),
+    )
     outcome = run_jobs(
         experiment.jobs(only or ["*"]),
         runs=experiment.runs,

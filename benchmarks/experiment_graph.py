@@ -14,19 +14,23 @@ from pathlib import Path
 from typing import Literal
 
 from motionfit.benchmarks.experiment_protocol import (
+    CROSS_DOMAIN,
     FLOW_NETWORK,
+    MOTIONFIT,
     RANDOM,
     TWO_STREAM,
     Cell,
     Entry,
     MeasuredOn,
+    Modality,
     Protocol,
+    Variant,
     random_arm,
     random_clips,
 )
 
-Modality = Literal["flow", "rgb"]
 Jobs = tuple["Job", ...]
+Flags = tuple[str, ...]
 
 FLOW, CACHE = "flow", "cache"
 CHECKPOINT, LABELS = "checkpoint.safetensors", "labels.parquet"
@@ -55,10 +59,15 @@ class Job:
 
 
 def answers(
-    entry: Entry, *, protocol: Protocol, data: Path, on: MeasuredOn = "test"
+    entry: Entry,
+    *,
+    protocol: Protocol,
+    data: Path,
+    cross_domain: Path | None = None,
+    on: MeasuredOn = "test",
 ) -> tuple[Job, ...]:
     """The jobs whose answers, averaged, are those of an arm."""
-    stages = Stages(cell=entry.cell, protocol=protocol, data=data, on=on)
+    stages = Stages(cell=entry.cell, protocol=protocol, data=data, cross_domain=cross_domain, on=on)
     return stages.answers(entry.arm)
 
 
@@ -83,6 +92,8 @@ class Stages:
     cell: Cell
     protocol: Protocol
     data: Path
+    cross_domain: Path | None
+    """The source of the arm of that name."""
     on: MeasuredOn
 
     def answers(self, arm: str) -> tuple[Job, ...]:
@@ -100,26 +111,31 @@ class Stages:
                 clips=clips,
                 flags=self.protocol.random,
             )
+        motion, appearance = (_generator(modality) for modality in ("flow", "rgb"))
+        own = self._source()
         match arm:
             case "flow-network":
-                return self._teacher("flow")
+                return self._teacher(motion)
             case "appearance-network":
-                return self._teacher("rgb")
+                return self._teacher(appearance)
             case "supervised":
-                start = self._student(arm, labels=self._truth())
-            case "appearance":
-                start = self._student(arm, labels=self._labels("rgb"))
+                start = self._student(arm, labels=self._truth(), source=own)
             case "mars":
                 alpha = f"{self.protocol.mars_alpha:g}"
-                start = self._student(arm, *self._match(), "--alpha", alpha)
+                flags = (*self._match(), "--alpha", alpha)
+                start = self._student(arm, *flags, labels=self._labels(motion), source=own)
             case "mers":
-                start = self._student(arm, *self._match(), "--no-cross-entropy")
+                flags = (*self._match(), "--no-cross-entropy")
+                start = self._student(arm, *flags, labels=self._labels(motion), source=own)
             case "shuffled":
-                start = self._student(arm, "--shuffled")
-            case "motionfit":
-                start = self._student(arm)
+                start = self._student(arm, "--shuffled", labels=self._labels(motion), source=own)
+            case "cross-domain":
+                other = ("--unlabelled", str(self.cross_domain))
+                labels = self._labels(motion, source=other)
+                start = self._student(arm, labels=labels, source=other)
             case _:
-                raise ValueError(f"there is no arm {arm}")
+                labels = self._labels(self._variant(arm))
+                start = self._student(arm, labels=labels, source=own)
         return self._fit(
             arm,
             groups=self.cell.labelled,
@@ -129,50 +145,68 @@ class Stages:
         )
 
     def _flow(self) -> Job:
+        return self._flow_of(self.data, name=FLOW)
+
+    def _cross_flow(self) -> Job:
+        assert self.cross_domain is not None
+        return self._flow_of(self.cross_domain, name=f"{FLOW}-{CROSS_DOMAIN}")
+
+    def _flow_of(self, data: Path, *, name: str) -> Job:
         protocol = self.protocol
         flags = (*protocol.clip, *protocol.flow, *protocol.grid)
-        arguments = (str(self.data), "-o", FLOW, *flags)
         return Job(
-            name=FLOW,
+            name=name,
             program="train",
-            arguments=("flow", *arguments),
+            arguments=("flow", str(data), "-o", FLOW, *flags),
             resumed=None,
             output=None,
             needs=(),
         )
 
-    def _teacher(self, modality: Modality) -> Job:
+    def _variant(self, arm: str) -> Variant:
+        """The generator, and kind of labels, of an arm that differs in these alone."""
+        usual = {MOTIONFIT: _generator("flow"), "appearance": _generator("rgb")}
+        changed = {one.arm: one for one in self.protocol.exploratory}
+        if arm not in usual | changed:
+            raise ValueError(f"there is no arm {arm}")
+        return (usual | changed)[arm]
+
+    def _teacher(self, variant: Variant) -> Job:
+        protocol = self.protocol
+        motion = variant.modality == "flow"
         return self._training(
-            f"teacher-{modality}",
+            f"teacher-{variant.modality if variant.teacher is None else variant.arm}",
             "teacher",
             *self._labelled(self.cell.labelled),
-            *("--modality", modality),
-            *(("--flow", FLOW, *self.protocol.flow) if modality == "flow" else ()),
-            *self.protocol.grid,
-            *self.protocol.teacher,
-            clips=self.protocol.teacher_clips,
-            needs=(self._flow(),) if modality == "flow" else (),
+            *("--modality", variant.modality),
+            *(("--flow", FLOW, *protocol.flow) if motion else ()),
+            *protocol.grid,
+            *(protocol.teacher if variant.teacher is None else variant.teacher),
+            clips=protocol.teacher_clips,
+            batch_size=variant.batch_size,
+            needs=(self._flow(),) if motion else (),
         )
 
-    def _labels(self, modality: Modality) -> Job:
-        teacher = self._teacher(modality)
-        name = f"{self.cell.name}/labels-{modality}"
+    def _labels(self, variant: Variant, *, source: Flags | None = None) -> Job:
+        teacher = self._teacher(variant)
+        what = CROSS_DOMAIN if source else variant.arm
+        name = f"{self.cell.name}/labels-{what}"
         return Job(
             name=name,
             program="train",
             arguments=(
-                *("pseudo-label", teacher.name, *self._source(), "-o", name),
-                *(("--flow", FLOW) if modality == "flow" else self.protocol.grid),
+                *("pseudo-label", teacher.name, *(source or self._source()), "-o", name),
+                *(("--flow", FLOW) if variant.modality == "flow" else self.protocol.grid),
                 *("--cache", CACHE, "--seed", str(self.cell.seed)),
-                *self.protocol.labels,
+                *(self.protocol.labels if variant.labels is None else variant.labels),
             ),
             resumed=None,
             output=f"{name}/{LABELS}",
-            needs=(teacher,),
+            needs=(teacher, *((self._cross_flow(),) if source else ())),
         )
 
     def _truth(self) -> Job:
-        labels = self._labels("flow")
+        labels = self._labels(_generator("flow"))
         name = f"{self.cell.name}/labels-true"
         file = f"{name}/{LABELS}"
         return Job(
@@ -185,15 +219,14 @@ class Stages:
         )
 
     def _match(self) -> tuple[str, ...]:
-        teacher = self._teacher("flow").name
+        teacher = self._teacher(_generator("flow")).name
         return ("--match", teacher, "--flow", FLOW, *self.protocol.matching)
 
-    def _student(self, arm: str, *flags: str, labels: Job | None = None) -> Job:
-        labels = labels or self._labels("flow")
+    def _student(self, arm: str, *flags: str, labels: Job, source: Flags) -> Job:
         return self._training(
             f"student-{arm}",
             "student",
-            *("--labels", f"{labels.name}/{LABELS}", *self._source()),
+            *("--labels", f"{labels.name}/{LABELS}", *source),
             *self.protocol.student,
             *flags,
             clips=self.protocol.student_clips,
@@ -219,7 +252,15 @@ class Stages:
             needs=(start,) if start else (),
         )
 
-    def _training(self, stage: str, command: str, *flags: str, clips: int, needs: Jobs) -> Job:
+    def _training(
+        self,
+        stage: str,
+        command: str,
+        *flags: str,
+        clips: int,
+        needs: Jobs,
+        batch_size: int | None = None,
+    ) -> Job:
         name = f"{self.cell.name}/{stage}"
         common = ("--cache", CACHE, "--clips-seen", str(clips), "--seed", str(self.cell.seed))
         return Job(
@@ -229,6 +270,8 @@ class Stages:
                 command,
                 *flags,
                 *self.protocol.common,
+                # The last of two counts.
+                *(("--batch-size", str(batch_size)) if batch_size else ()),
                 *common,
                 "-o",
                 name,
@@ -268,3 +311,8 @@ class Stages:
 
 def _where(groups: tuple[str, ...]) -> str:
     return f"group={','.join(groups)}"
+
+
+def _generator(modality: Modality) -> Variant:
+    """The protocol's own generator, and labels of its own kind."""
+    return Variant(arm=modality, modality=modality)

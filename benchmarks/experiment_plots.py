@@ -17,9 +17,7 @@ DOTS_PER_INCH = 150
 
 def draw_arms(result: ExperimentResult, path: Path) -> None:
     """Accuracy of each arm with every cell as a dot, and differences to random initialisation."""
-    main = [
-        one for one in result.summaries if one.labelled_groups == result.protocol.labelled_groups
-    ]
+    main = result.main()
     figure = _figure(11, 1.4 + 0.42 * len(main))
     left, right = figure.subplots(1, 2, sharey=True)
     for row, one in enumerate(main):

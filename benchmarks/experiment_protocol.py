@@ -14,6 +14,7 @@ import numpy as np
 from motionfit.training.json_record import Record
 
 MeasuredOn = Literal["test", "validation"]
+Modality = Literal["flow", "rgb"]
 
 MOTIONFIT = "motionfit"
 RANDOM = "random-same-clips"
@@ -21,6 +22,7 @@ OWN_SCHEDULE = "random-own-schedule"
 FLOW_NETWORK = "flow-network"
 APPEARANCE_NETWORK = "appearance-network"
 TWO_STREAM = "two-stream"
+CROSS_DOMAIN = "cross-domain"
 
 ARMS = {
     MOTIONFIT: "student of the flow network's pseudo-labels, fine-tuned",
@@ -33,6 +35,7 @@ ARMS = {
     "supervised": "pre-trained on the source's true labels, fine-tuned: an upper bound",
     FLOW_NETWORK: "the flow network itself",
     TWO_STREAM: "random initialisation with as many clips, fused with the flow network",
+    CROSS_DOMAIN: "as MotionFit, with other videos as the source, of other things and cameras",
 }
 """What is compared, and in the order of the reports; the first two are the primary comparison."""
 
@@ -40,6 +43,20 @@ CURVE_ARMS = (MOTIONFIT, RANDOM, FLOW_NETWORK)
 
 # Groups that the next seed starts after: as many as are labelled in the comparison of all arms.
 _DEALT = 3
+
+
+class Variant(Record):
+    """MotionFit with one thing changed."""
+
+    arm: str
+    modality: Modality
+    """Of the generator"""
+    teacher: tuple[str, ...] | None = None
+    """Flags in the place of the protocol's; None: the protocol's generator itself"""
+    batch_size: int | None = None
+    """Of the teacher; None: as every training"""
+    labels: tuple[str, ...] | None = None
+    """Flags in the place of the protocol's"""
 
 
 class Split(Record):
@@ -96,10 +113,31 @@ class Protocol(Record):
     """Flags of every training on the labelled videos from random weights."""
     mars_alpha: float
     """Weight of feature matching beside the cross-entropy."""
+    exploratory: tuple[Variant, ...]
+    """Measured in the first cell alone, so that they can suggest and not show."""
 
 
 def _groups(first: int, last: int) -> tuple[str, ...]:
     return tuple(f"g{number:02}" for number in range(first, last + 1))
+
+
+def _generator(modality: Modality, clips: int) -> Variant:
+    """One of the poster's first table: R clips in a loss, with as many clips seen."""
+    return Variant(
+        arm=f"{modality}-generator-R{clips}",
+        modality=modality,
+        teacher=("--loss-clips", str(clips), "--average", "probabilities", "--crop-area", "0.4"),
+        batch_size=12,  # which 1, 2, 3 and 4 divide
+    )
+
+
+def _granularity(granularity: str) -> Variant:
+    """One of the poster's second table; by clip is MotionFit itself."""
+    return Variant(
+        arm=f"granularity-{granularity}",
+        modality="flow",
+        labels=("--kind", "soft", "--granularity", granularity),
+    )
 
 
 PROTOCOL = Protocol(
@@ -111,7 +149,7 @@ PROTOCOL = Protocol(
     seeds=(0, 1, 2, 3, 4),
     labelled_groups=3,
     curve=(1, 5),
-    teacher_clips=10_000,
+    teacher_clips=20_000,
     student_clips=14_000,
     fine_tuning_clips=6_000,
     own_schedule_clips=None,
@@ -126,13 +164,18 @@ PROTOCOL = Protocol(
     ),
     flow=("--method", "dis", "--compute-side", "128", "--gap-seconds", "0.1"),
     grid=("--grid-clips", "8"),
-    teacher=("--loss-clips", "2", "--average", "probabilities", "--crop-area", "0.4"),
+    teacher=("--loss-clips", "1", "--average", "probabilities", "--crop-area", "0.4"),
     labels=("--kind", "soft", "--granularity", "clip"),
     student=(),
     matching=("--crop-area", "0.4"),
     fine_tuning=(),
     random=(),
     mars_alpha=50.0,
+    exploratory=(
+        *(_generator("flow", clips) for clips in (1, 2, 3, 4)),
+        *(_generator("rgb", clips) for clips in (1, 2, 3, 4)),
+        *map(_granularity, ("video", "tsn", "actionbytes")),
+    ),
 )
 
 
@@ -178,18 +221,21 @@ class Entry:
         return f"{self.cell.name}/{self.arm}"
 
 
-def entries(protocol: Protocol, *, on: MeasuredOn) -> tuple[Entry, ...]:
+def entries(protocol: Protocol, *, on: MeasuredOn, cross_domain: bool) -> tuple[Entry, ...]:
     """All that is to be measured, in the order in which it is to be done.
 
     The primary comparison of every seed and split is first, then the other arms, a seed at a time,
-    then the other numbers of labels. Validation has the appearance network too, which the flow
-    network must beat, and random initialisation's schedules; it has no curve.
+    with ``cross_domain`` also that one; then the other numbers of labels, then what is exploratory.
+    Validation has the appearance network too, which the flow network must beat, and random
+    initialisation's schedules, but neither curve nor exploration.
     """
     main = [
         Cell(split=split, seed=seed, labels=protocol.labelled_groups)
         for seed, split in product(protocol.seeds, protocol.splits)
     ]
     primary, others = list(ARMS)[:2], list(ARMS)[2:]
+    if not cross_domain:
+        others.remove(CROSS_DOMAIN)
     if on == "validation":
         others += [APPEARANCE_NETWORK, *map(random_arm, protocol.schedules)]
     curve = [
@@ -197,9 +243,16 @@ def entries(protocol: Protocol, *, on: MeasuredOn) -> tuple[Entry, ...]:
         for labels, seed, split in product(protocol.curve, protocol.seeds, protocol.splits)
         if on == "test"
     ]
+    first = main[:1] if on == "test" else []
+    exploratory = [variant.arm for variant in protocol.exploratory]
     return tuple(
         Entry(cell=cell, arm=arm)
-        for cells, arms in ((main, primary), (main, others), (curve, CURVE_ARMS))
+        for cells, arms in (
+            (main, primary),
+            (main, others),
+            (curve, CURVE_ARMS),
+            (first, exploratory),
+        )
         for cell, arm in product(cells, arms)
         if arm != OWN_SCHEDULE or protocol.own_schedule_clips
     )

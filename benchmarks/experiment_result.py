@@ -122,6 +122,20 @@ class ExperimentResult(Record):
     video_sets: tuple[VideoSet, ...]
     cells: tuple[ArmCell, ...] = Field(min_length=1)
 
+    def main(self) -> tuple[Summary, ...]:
+        """The arms of the comparison, with its number of labelled groups."""
+        explored = {one.arm for one in self.protocol.exploratory}
+        return tuple(
+            one
+            for one in self.summaries
+            if one.labelled_groups == self.protocol.labelled_groups and one.arm not in explored
+        )
+
+    def exploratory(self) -> tuple[Summary, ...]:
+        """What was tried in one cell."""
+        explored = {one.arm for one in self.protocol.exploratory}
+        return tuple(one for one in self.summaries if one.arm in explored)
+
 
 def write_experiment(result: ExperimentResult, path: Path) -> None:
     """Write JSON, complete or not at all."""

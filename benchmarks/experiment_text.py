@@ -1,11 +1,10 @@
 """The report of the experiment as Markdown, drawn from its results file alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 
 from motionfit.benchmarks.experiment_figures import RETIMED_CHANGE, TOP1, WITHIN_RATE
-from motionfit.benchmarks.experiment_protocol import ARMS, RANDOM
+from motionfit.benchmarks.experiment_protocol import ARMS, MOTIONFIT, RANDOM
 from motionfit.benchmarks.experiment_result import (
-    Comparison,
     ExperimentResult,
     Measure,
     Summary,
@@ -19,7 +18,7 @@ Line = Sequence[str]
 def markdown(result: ExperimentResult, *, pictures: Sequence[tuple[str, str]]) -> str:
     """The report, which shows ``pictures``: pairs of a title and a file name."""
     labels = result.protocol.labelled_groups
-    main = [one for one in result.summaries if one.labelled_groups == labels]
+    main = result.main()
     parts = [
         f"# Few labels, many unlabelled videos: {result.dataset}, measured on {result.measured_on}",
         *_list(_setting(result)),
@@ -33,13 +32,12 @@ def markdown(result: ExperimentResult, *, pictures: Sequence[tuple[str, str]]) -
         f"Less {RANDOM}, video by video:",
         table(_difference_lines(main)),
         "MotionFit less each other arm, video by video:",
-        table(
-            _comparison_lines(one for one in result.comparisons if one.labelled_groups == labels)
-        ),
+        table(_comparison_lines(result, arms={one.arm for one in main})),
         "## Within each frame rate",
         table(_rate_lines(main)),
         "## More and fewer labels",
         table(_curve_lines(result)),
+        *_exploratory(result),
         *(f"![{title}]({file})" for title, file in pictures),
         "## Each cell",
         table(_cell_lines(main)),
@@ -124,13 +122,36 @@ def _difference_lines(summaries: Sequence[Summary]) -> list[Line]:
     return lines
 
 
-def _comparison_lines(comparisons: Iterable[Comparison]) -> list[Line]:
+def _comparison_lines(result: ExperimentResult, *, arms: Container[str]) -> list[Line]:
     head = ("less", "cells", "top-1", "95 %", "within rate", "95 %")
     return [
         head,
         *(
             (one.to, str(one.cells), *_change(one.top1), *_change(one.within_rate))
-            for one in comparisons
+            for one in result.comparisons
+            if one.labelled_groups == result.protocol.labelled_groups and one.to in arms
+        ),
+    ]
+
+
+def _exploratory(result: ExperimentResult) -> list[str]:
+    """One cell each: other generators and other granularities than the protocol's."""
+    found = result.exploratory()
+    if not found:
+        return []
+    (cell,) = {name for one in found for name in one.per_cell}
+    own = [one for one in result.main() if one.arm == MOTIONFIT and cell in one.per_cell]
+    steps = {one.batch_size for one in result.protocol.exploratory if one.batch_size}
+    return [
+        "## Exploratory: one drawing of labels",
+        f"Students, fine-tuned, in the cell {cell} alone: differences of a few points mean "
+        "nothing. R: clips in one loss of the generator, which sees as many clips for each R, "
+        f"{', '.join(map(str, sorted(steps)))} in a step.",
+        table(
+            [
+                ("arm", "top-1"),
+                *((one.arm, f"{one.per_cell[cell]:.1%}") for one in (*own, *found)),
+            ]
         ),
     ]
 

@@ -29,12 +29,14 @@ def measure(
     rounds: int,
     warmup_rounds: int,
     seed: int,
+    before_case: Callable[[], None] = lambda: None,
     after_round: Callable[[], None] = lambda: None,
 ) -> dict[str, tuple[float, ...]]:
     """Milliseconds of each case, by name; sample i of every case is of round i.
 
     Each round runs every case once, in an order shuffled by ``seed``. The first
-    ``warmup_rounds`` are run and not kept. ``after_round`` is called after each, for progress.
+    ``warmup_rounds`` are run and not kept. ``before_case`` is called, untimed, before every call
+    of a case, ``after_round`` after each round, for progress.
     """
     names = [case.name for case in cases]
     if len(set(names)) != len(names):
@@ -43,6 +45,7 @@ def measure(
     samples: dict[str, list[float]] = {name: [] for name in names}
     for number in range(warmup_rounds + rounds):
         for case in order.sample(list(cases), len(cases)):
+            before_case()
             elapsed_ms = _time_ms(case.run)
             if number >= warmup_rounds:
                 samples[case.name].append(elapsed_ms)

@@ -166,6 +166,9 @@ def test_several_networks_answer_by_the_mean_of_their_scores() -> None:
     assert fused.top1 == pytest.approx(2 / 3, abs=1e-5)
 
 
+EXPLORED = PROTOCOL.exploratory[0].arm
+
+
 def result(**changes: Any) -> ExperimentResult:
     cells = [
         arm(name, wrong(*range(count), *range(4, 4 + seed)), seed=seed, split=split, labels=labels)
@@ -174,6 +177,7 @@ def result(**changes: Any) -> ExperimentResult:
         for seed in (0, 1)
         for split in SETS
     ]
+    cells.append(arm(EXPLORED, wrong(0), seed=0, split="split2", labels=3))
     compared = comparisons(cells, sets=SETS, seed=0)
     values: dict[str, Any] = {
         "command": "motionfit-bench experiment runs --data ucf101_10",
@@ -206,6 +210,9 @@ def test_the_report_is_drawn_from_the_results_file_alone(tmp_path: Path) -> None
     assert done.exit_code == 0, done.output
     text = (tmp_path / "out" / "report.md").read_text()
     assert "| mars |" in text
+    main, explored = text.split("## Exploratory")
+    assert EXPLORED in explored
+    assert EXPLORED not in main
     assert "split2-seed4-labels3/mers" in text
     assert primary_sentence(result()) in text
     for picture in ("arms.png", "curve.png"):

@@ -1,5 +1,6 @@
 """The protocol asks for what the issue says, and its commands are the product's own."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from typer.main import get_command
 from motionfit.benchmarks.experiment_graph import Job, answers, in_order
 from motionfit.benchmarks.experiment_protocol import (
     ARMS,
+    CROSS_DOMAIN,
     MOTIONFIT,
     OWN_SCHEDULE,
     PROTOCOL,
@@ -21,7 +23,9 @@ from motionfit.benchmarks.experiment_protocol import (
 from motionfit.training.cli import app
 
 DATA = Path("/videos")
+OTHER = Path("/others")
 WHOLE = PROTOCOL.model_copy(update={"own_schedule_clips": 10_000})
+EXPLORED = [one.arm for one in PROTOCOL.exploratory]
 MAIN = Cell(split=PROTOCOL.splits[0], seed=0, labels=3)
 
 
@@ -29,12 +33,19 @@ def jobs_of(*arms: str, cell: Cell = MAIN, on: MeasuredOn = "test") -> tuple[Job
     return in_order(
         job
         for arm in arms
-        for job in answers(Entry(cell=cell, arm=arm), protocol=WHOLE, data=DATA, on=on)
+        for job in answers(
+            Entry(cell=cell, arm=arm), protocol=WHOLE, data=DATA, cross_domain=OTHER, on=on
+        )
     )
 
 
 def option(job: Job, name: str) -> str:
     return job.arguments[job.arguments.index(name) + 1]
+
+
+def last_option(job: Job, name: str) -> str:
+    backwards = job.arguments[::-1]
+    return backwards[backwards.index(name) - 1]
 
 
 def groups(job: Job) -> set[str]:
@@ -46,12 +57,14 @@ def stage(name: str, *, jobs: tuple[Job, ...]) -> Job:
 
 
 def test_the_primary_comparison_of_all_seeds_and_splits_comes_first() -> None:
-    order = entries(WHOLE, on="test")
+    order = entries(WHOLE, on="test", cross_domain=True)
     first = [entry.name for entry in order[:20]]
     assert {entry.arm for entry in order[:20]} == {MOTIONFIT, RANDOM}
     assert len(set(first)) == 20
     assert {entry.cell.labels for entry in order[: 10 * len(ARMS)]} == {3}
-    assert {entry.cell.labels for entry in order[10 * len(ARMS) :]} == {1, 5}
+    rest, last = order[10 * len(ARMS) : -len(EXPLORED)], order[-len(EXPLORED) :]
+    assert {entry.cell.labels for entry in rest} == {1, 5}
+    assert [(entry.cell, entry.arm) for entry in last] == [(MAIN, arm) for arm in EXPLORED]
 
 
 def test_fewer_labels_are_among_more_and_are_whole_training_groups() -> None:
@@ -67,7 +80,7 @@ def test_fewer_labels_are_among_more_and_are_whole_training_groups() -> None:
 def test_nothing_is_trained_on_videos_of_test_or_validation(on: MeasuredOn) -> None:
     kept = {*PROTOCOL.validation, *MAIN.split.test}
     for job in jobs_of(*ARMS, on=on):
-        if job.program == "train" and job.stage != "flow":
+        if job.program == "train" and "--where" in job.arguments:
             assert not groups(job) & kept, job.name
     measured = {frozenset(groups(job)) for job in jobs_of(*ARMS, on=on) if job.program == "watch"}
     assert measured == {frozenset(MAIN.split.test if on == "test" else PROTOCOL.validation)}
@@ -77,7 +90,7 @@ def test_labels_are_used_for_labelled_groups_only() -> None:
     for job in jobs_of(*ARMS):
         if "--labelled" in job.arguments and job.program == "train":
             assert groups(job) == set(MAIN.labelled), job.name
-        if "--unlabelled" in job.arguments:
+        if "--unlabelled" in job.arguments and str(OTHER) not in job.arguments:
             assert groups(job) == set(MAIN.split.training)
 
 
@@ -112,9 +125,39 @@ def test_generators_and_networks_that_are_compared_look_at_as_many_clips() -> No
 
 
 def test_a_schedule_that_is_not_chosen_yet_is_left_out() -> None:
-    assert OWN_SCHEDULE in {entry.arm for entry in entries(WHOLE, on="test")}
+    assert OWN_SCHEDULE in {entry.arm for entry in entries(WHOLE, on="test", cross_domain=False)}
     undecided = PROTOCOL.model_copy(update={"own_schedule_clips": None})
-    assert OWN_SCHEDULE not in {entry.arm for entry in entries(undecided, on="test")}
+    assert OWN_SCHEDULE not in {
+        entry.arm for entry in entries(undecided, on="test", cross_domain=False)
+    }
+
+
+def test_other_videos_are_the_source_of_one_arm_alone_and_only_where_they_are_given() -> None:
+    (flow, labels, student) = (
+        job for job in jobs_of(*ARMS, *EXPLORED) if str(OTHER) in job.arguments
+    )
+    assert [job.stage for job in (flow, labels, student)] == [
+        *("flow-cross-domain", "labels-cross-domain", "student-cross-domain")
+    ]
+    assert flow in labels.needs
+    assert CROSS_DOMAIN not in {
+        entry.arm for entry in entries(WHOLE, on="test", cross_domain=False)
+    }
+
+
+def test_what_is_explored_differs_in_generator_or_granularity_alone() -> None:
+    jobs = jobs_of(MOTIONFIT, *EXPLORED)
+    for modality, clips in product(("flow", "rgb"), (1, 2, 3, 4)):
+        teacher = stage(f"teacher-{modality}-generator-R{clips}", jobs=jobs)
+        assert option(teacher, "--modality") == modality
+        assert option(teacher, "--loss-clips") == str(clips)
+        assert int(last_option(teacher, "--batch-size")) % clips == 0
+        assert option(teacher, "--clips-seen") == str(PROTOCOL.teacher_clips)
+    own = stage("labels-flow", jobs=jobs)
+    for granularity in ("video", "tsn", "actionbytes"):
+        labels = stage(f"labels-granularity-{granularity}", jobs=jobs)
+        assert labels.needs == own.needs
+        assert option(labels, "--granularity") == granularity
 
 
 def test_what_a_job_needs_is_before_it() -> None:
@@ -124,7 +167,9 @@ def test_what_a_job_needs_is_before_it() -> None:
         before.add(job.name)
 
 
-@pytest.mark.parametrize("job", jobs_of(*ARMS, "appearance-network"), ids=lambda job: job.stage)
+@pytest.mark.parametrize(
+    "job", jobs_of(*ARMS, "appearance-network", *EXPLORED), ids=lambda job: job.stage
+)
 def test_the_command_of_each_training_is_one_that_the_product_takes(job: Job) -> None:
     commands = get_command(app)
     assert isinstance(commands, TyperGroup)
@@ -132,5 +177,5 @@ def test_the_command_of_each_training_is_one_that_the_product_takes(job: Job) ->
         return
     data = str(Path(__file__).parent)
     for arguments in (job.arguments, job.resumed or job.arguments):
-        name, *rest = [data if one == str(DATA) else one for one in arguments]
+        name, *rest = [data if one in (str(DATA), str(OTHER)) else one for one in arguments]
         commands.commands[name].make_context(name, rest).close()
