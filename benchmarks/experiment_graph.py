@@ -183,7 +183,7 @@ class Stages:
             *protocol.grid,
             *(protocol.teacher if variant.teacher is None else variant.teacher),
             clips=protocol.teacher_clips,
-            batch_size=variant.batch_size,
+            own=("--batch-size", str(variant.batch_size)) if variant.batch_size else (),
             needs=(self._flow(),) if motion else (),
         )
 
@@ -239,7 +239,7 @@ class Stages:
         *,
         groups: tuple[str, ...],
         clips: int,
-        flags: tuple[str, ...],
+        flags: Flags,
         start: Job | None = None,
     ) -> Job:
         return self._training(
@@ -247,8 +247,8 @@ class Stages:
             "fit",
             *self._labelled(groups),
             *(("--start", start.name) if start else ()),
-            *flags,
             clips=clips,
+            own=flags,
             needs=(start,) if start else (),
         )
 
@@ -259,8 +259,9 @@ class Stages:
         *flags: str,
         clips: int,
         needs: Jobs,
-        batch_size: int | None = None,
+        own: Flags = (),
     ) -> Job:
+        """A training; ``own`` flags take the place of those that all have in common."""
         name = f"{self.cell.name}/{stage}"
         common = ("--cache", CACHE, "--clips-seen", str(clips), "--seed", str(self.cell.seed))
         return Job(
@@ -270,8 +271,7 @@ class Stages:
                 command,
                 *flags,
                 *self.protocol.common,
-                # The last of two counts.
-                *(("--batch-size", str(batch_size)) if batch_size else ()),
+                *own,  # of two values of a flag the last counts
                 *common,
                 "-o",
                 name,

@@ -1,5 +1,6 @@
 """The protocol asks for what the issue says, and its commands are the product's own."""
 
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -40,7 +41,11 @@ def jobs_of(*arms: str, cell: Cell = MAIN, on: MeasuredOn = "test") -> tuple[Job
 
 
 def option(job: Job, name: str) -> str:
-    return job.arguments[job.arguments.index(name) + 1]
+    return option_of(job.arguments, name)
+
+
+def option_of(flags: Sequence[str], name: str) -> str:
+    return flags[flags.index(name) + 1]
 
 
 def last_option(job: Job, name: str) -> str:
@@ -102,6 +107,15 @@ def test_random_initialisation_sees_as_many_clips_as_student_and_fine_tuning() -
     random = next(job for job in jobs if job.stage.startswith("random-") and "." not in job.stage)
     assert int(option(random, "--clips-seen")) == sum(ours)
     assert "--start" not in random.arguments
+
+
+def test_what_a_stage_says_itself_counts_more_than_what_all_have_in_common() -> None:
+    jobs = jobs_of(MOTIONFIT, RANDOM)
+    tuned = stage("motionfit", jobs=jobs)
+    assert last_option(tuned, "--learning-rate") == option_of(WHOLE.fine_tuning, "--learning-rate")
+    for name in ("teacher-flow", "student-motionfit"):
+        usual = option_of(WHOLE.common, "--learning-rate")
+        assert last_option(stage(name, jobs=jobs), "--learning-rate") == usual
 
 
 def test_arms_of_a_cell_share_teacher_labels_and_flow() -> None:
