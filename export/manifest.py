@@ -9,7 +9,18 @@ from typing import Any
 from motionfit.export.clips import RealClips
 from motionfit.export.parity import Parity
 from motionfit.export.to_onnx import OPSET
-from motionfit.inference.bundle import FORMAT, MANIFEST, MODEL, WEIGHTS, sha256_of
+from motionfit.inference.bundle import (
+    FORMAT,
+    FP16,
+    LOWERED,
+    MANIFEST,
+    MODEL,
+    PLAN,
+    RTX_PLAN,
+    WEIGHTS,
+    loaded_files,
+    sha256_of,
+)
 from motionfit.inference.versions import installed_versions
 from motionfit.training.checkpoint import Checkpoint
 
@@ -22,23 +33,39 @@ LIBRARIES = (
     "onnxruntime-gpu",
     "onnxscript",
     "openvino",
+    "tensorrt",
+    "tensorrt-rtx",
     "torch",
     "torchvision",
 )
 
 
-def describe(folder: Path, *, checkpoint: Checkpoint, name: str | None) -> dict[str, Any]:
-    """The manifest of the bundle files in ``folder``; parity is not known yet.
+# As verified: FP16 files by their own sidecars, plans by the types of their layers.
+PRECISION = {
+    MODEL: "float32",
+    LOWERED: "float32",
+    FP16: "float16; clips are normalised and outputs given in float32",
+    PLAN: "float16; clips are normalised and outputs given in float32",
+    RTX_PLAN: "float16; clips are normalised and outputs given in float32",
+    WEIGHTS: "float16 for tensors of two or more dimensions, float32 for the rest",
+}
 
-    Without ``name`` the architecture, width and number of classes make one.
-    """
-    classes = len(checkpoint.labels)
+
+def name_of(checkpoint: Checkpoint, *, name: str | None) -> str:
+    """The model's name: the one given, or one made of architecture, width and number of classes."""
+    return name or f"{ARCHITECTURE}-w{checkpoint.width:g}-{len(checkpoint.labels)}classes"
+
+
+def describe(folder: Path, *, checkpoint: Checkpoint, name: str) -> dict[str, Any]:
+    """The manifest of the bundle files in ``folder``; parity is not known yet."""
+    files = sorted(path.name for path in folder.iterdir())
     return {
         "format": FORMAT,
-        "name": name or f"{ARCHITECTURE}-w{checkpoint.width:g}-{classes}classes",
+        "name": name,
         "spec": checkpoint.spec.to_json(),
         "labels": list(checkpoint.labels),
-        "files": {file: _file(folder / file) for file in (MODEL, WEIGHTS)},
+        "files": {file: _file(folder / file) for file in files},
+        "runs": loaded_files(files),
         "architecture": {
             "name": ARCHITECTURE,
             "width": checkpoint.width,
@@ -46,10 +73,7 @@ def describe(folder: Path, *, checkpoint: Checkpoint, name: str | None) -> dict[
             "embedding_dim": checkpoint.model.fc.in_features,
             "opset": OPSET,
         },
-        "precision": {
-            MODEL: "float32",
-            WEIGHTS: "float16 for tensors of two or more dimensions, float32 for the rest",
-        },
+        "precision": {file: PRECISION[file] for file in files if file in PRECISION},
         "training": checkpoint.training,
         "libraries": {"python": platform.python_version(), **installed_versions(LIBRARIES)},
     }

@@ -1,39 +1,50 @@
 """A folder that appears whole, in the place of an older one, or not at all."""
 
+import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from motionfit.inference.bundle import MANIFEST
 from motionfit.inference.errors import BundleError
 
+# No space, more than one's quota, more than a file may hold here.
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
 
 @contextmanager
-def replacing(output: Path) -> Iterator[Path]:
+def replacing(output: Path, *, check: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """A new, empty folder beside ``output``, which takes its place when the block ends well.
 
-    After an exception in the block, Ctrl-C included, the new folder is gone and an old bundle at
+    After an exception in the block, Ctrl-C included, the new folder is gone and what was at
     ``output`` is as it was; after SIGKILL, a hidden folder ``.NAME.PID.unfinished`` stays behind.
-    Raises BundleError when ``output`` exists and is neither empty nor a bundle and nothing else.
+    ``check`` raises BundleError when what is at ``output`` must not be replaced; without one, it
+    may be a bundle, an empty folder, or nothing. A disk that is full is a BundleError as well.
     """
     output = output.resolve()
-    check_replaceable(output)
+    (check or check_replaceable)(output)
     unfinished = output.with_name(f".{output.name}.{os.getpid()}.unfinished")
     unfinished.mkdir()
     try:
         yield unfinished
         _swap(unfinished, output)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise BundleError(
+            f"there is no room to write {output}: {error.strerror}. What was there is as it was; "
+            "free some space, or name another place"
+        ) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def check_replaceable(output: Path) -> None:
     """Raise BundleError when putting a bundle at ``output`` would cost anything but a bundle."""
-    if not output.parent.is_dir():
-        raise BundleError(f"there is no folder {output.parent} to put {output.name} into")
+    check_parent(output)
     if not output.exists():
         return
     if not output.is_dir():
@@ -46,6 +57,12 @@ def check_replaceable(output: Path) -> None:
             f"{output} also holds {', '.join(sorted(others))}, which would be lost: "
             "move that away, or give another name"
         )
+
+
+def check_parent(output: Path) -> None:
+    """Raise BundleError when there is no folder that ``output`` could be made in."""
+    if not output.parent.is_dir():
+        raise BundleError(f"there is no folder {output.parent} to put {output.name} into")
 
 
 def _named_files(bundle: Path) -> set[str]:

@@ -13,11 +13,13 @@ from motionfit.inference.clip import ClipSpec
 from motionfit.inference.tensors import EMBEDDING, INPUT, LOGITS
 from motionfit.training.checkpoint import Checkpoint
 from motionfit.training.model import normalised
+from motionfit.training.whole_files import written_whole
 
 # The opset that PyTorch's exporter writes without converting, and old enough for every runtime
 # that is meant to read the file: ONNX Runtime, OpenVINO, TensorRT from 10.13.
 OPSET = 18
 FORMAT = "1"
+BATCH = "batch"  # the name of the first dimension
 EXAMPLE_BATCH = 2  # a batch of 1 would be taken for a constant
 
 
@@ -56,8 +58,14 @@ def write_onnx(path: Path, checkpoint: Checkpoint) -> None:
             "motionfit.labels": json.dumps(checkpoint.labels),
         },
     )
-    onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    write_checked(path, model)
+
+
+def write_checked(path: Path, model: onnx.ModelProto) -> None:
+    """Write a graph to the file ``path``, which appears only when ONNX's checker accepts it."""
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(model.SerializeToString(deterministic=True))
+        onnx.checker.check_model(unfinished, full_check=True)
 
 
 def _export(served: Served, example: Tensor) -> onnx.ModelProto:
@@ -72,7 +80,7 @@ def _export(served: Served, example: Tensor) -> onnx.ModelProto:
             opset_version=OPSET,
             input_names=[INPUT],
             output_names=[LOGITS, EMBEDDING],
-            dynamic_shapes={"frames": {0: torch.export.Dim("batch", min=1)}},
+            dynamic_shapes={"frames": {0: torch.export.Dim(BATCH, min=1)}},
         )
     assert program is not None
     return program.model_proto

@@ -1,7 +1,9 @@
 """An export is finished only when it agrees with its source, on real clips."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,22 +11,33 @@ from numpy.typing import NDArray
 
 from motionfit.export.clips import RealClips
 from motionfit.export.parity import (
+    HALF,
     ROUNDING,
     RUNTIME,
     Distance,
+    Limits,
     Parity,
+    compare,
     distance,
-    top1_agreement,
 )
-from motionfit.inference.backends import Backend, Device, installed_backends
-from motionfit.inference.bundle import WEIGHTS, Bundle
+from motionfit.inference.backends import (
+    Backend,
+    Device,
+    choose,
+    cuda_problem,
+    installed_backends,
+)
+from motionfit.inference.bundle import FP16, LOWERED, MODEL, WEIGHTS, Bundle
 from motionfit.inference.errors import VerificationError
-from motionfit.inference.runner import open_runner
+from motionfit.inference.plan import Profile, plans_of, why_not_here
+from motionfit.inference.plan_library import PlanKind
+from motionfit.inference.runner import Runner
 from motionfit.inference.tensors import Output
 from motionfit.training.checkpoint import Checkpoint, load_checkpoint
 from motionfit.training.model import normalised
 
 BATCH = 8
+DISTINCT = 8  # clips that a batch for the check of its rows is made of
 
 Frames = NDArray[np.uint8]  # (N, T, S, S, 3)
 Run = Callable[[Frames], Output]
@@ -33,60 +46,160 @@ Run = Callable[[Frames], Output]
 def verify(bundle: Bundle, *, source: Checkpoint, clips: RealClips) -> tuple[Parity, ...]:
     """Hold a bundle against the checkpoint it was made from, link by link.
 
-    The bundle's weights, in PyTorch, are held against the checkpoint's; its ONNX file, in each
-    runtime that is installed, against the bundle's weights in PyTorch.
+    The bundle's weights, in PyTorch, are held against the checkpoint's; every other file, in each
+    runtime that is here, against the bundle's weights in PyTorch.
 
     Raises VerificationError, with all that is wrong, when anything is outside its limits.
     """
     original = in_batches(_torch(source), clips.frames)
     stored = in_batches(_torch(load_checkpoint(bundle.file(WEIGHTS))), clips.frames)
-    weights = Parity(
+    weights = compare(
+        stored,
+        original,
         subject=WEIGHTS,
-        reference="checkpoint",
-        distance=distance(stored, original),
-        top1_agreement=top1_agreement(stored, original),
-        rows=None,
+        against="checkpoint",
         limits=ROUNDING,
+        true=_classes(clips, labels=bundle.labels),
     )
-    runtimes = (
-        _runtime(bundle, backend=backend, reference=stored, frames=clips.frames)
-        for backend in installed_backends()
-    )
-    results = (weights, *runtimes)
-    if problems := [problem for result in results for problem in result.problems()]:
+    results = (weights, *_against(stored, bundle, clips=clips))
+    if problems := outside(results):
         raise VerificationError("; ".join(problems))
     return results
 
 
-def in_batches(run: Run, frames: Frames) -> Output:
-    """The outputs for all clips, BATCH at a time."""
-    return _joined([run(frames[start : start + BATCH]) for start in range(0, len(frames), BATCH)])
+def verify_bundle(bundle: Bundle, *, clips: RealClips) -> tuple[Parity, ...]:
+    """Hold every file of a bundle, in each runtime that is here, against the bundle's weights.
+
+    ``outside`` tells what is wrong. Raises BundleError when the bundle holds no weights, and
+    MissingExtra when there is no runtime.
+    """
+    choose(backend=Backend.AUTO, device=Device.CPU)
+    reference = in_batches(_torch(load_checkpoint(bundle.file(WEIGHTS))), clips.frames)
+    return tuple(_against(reference, bundle, clips=clips))
 
 
-def row_distance(run: Run, frames: Frames) -> Distance:
-    """How far clips at every row of a batch are from the same clips alone.
+def outside(results: Sequence[Parity]) -> list[str]:
+    """What is outside its limits, as sentences; empty when all is well."""
+    return [problem for result in results for problem in result.problems()]
 
-    BATCH clips go round all rows; where ``frames`` has fewer, mirrored ones fill the batch.
+
+def in_batches(run: Run, frames: Frames, *, size: int = BATCH) -> Output:
+    """The outputs for all clips, ``size`` at a time."""
+    return _joined([run(frames[start : start + size]) for start in range(0, len(frames), size)])
+
+
+def row_distance(run: Run, frames: Frames, *, batches: Sequence[int] = (BATCH,)) -> Distance:
+    """How far clips at the rows of batches are from the same clips alone.
+
+    In each batch one clip is at every other row and different ones between; a second batch swaps
+    them, so that the clip was at every row, among others. Where ``frames`` has too few, mirrored
+    ones are the others.
     """
     mirrored = frames[:, :, :, ::-1]
-    batch = np.resize(np.concatenate([frames, mirrored]), (BATCH, *frames.shape[1:]))
-    alone = [run(clip[np.newaxis]) for clip in batch]
-    turns = [np.roll(np.arange(BATCH), turn) for turn in range(BATCH)]
-    within = [run(batch[turn]) for turn in turns]
-    return distance(_joined(within), _joined([alone[row] for turn in turns for row in turn]))
+    distinct = np.resize(np.concatenate([frames, mirrored]), (DISTINCT, *frames.shape[1:]))
+    alone = _joined([run(clip[np.newaxis]) for clip in distinct])
+    orders = [order for size in batches for order in _alternating(size)]
+    within = _joined([run(distinct[order]) for order in orders])
+    rows = np.concatenate(orders)
+    return distance(within, Output(alone.logits[rows], alone.embedding[rows]))
 
 
-def _runtime(bundle: Bundle, *, backend: Backend, reference: Output, frames: Frames) -> Parity:
-    with closing(open_runner(bundle, backend=backend, device=Device.CPU)) as runner:
-        found = in_batches(runner.run, frames)
-        return Parity(
-            subject=runner.name,
-            reference=WEIGHTS,
-            distance=distance(found, reference),
-            top1_agreement=top1_agreement(found, reference),
-            rows=row_distance(runner.run, frames),
-            limits=RUNTIME,
-        )
+def _alternating(size: int) -> list[NDArray[np.intp]]:
+    """Which of the distinct clips is at each row: 0 at all even ones, then at all odd ones."""
+    others = np.resize(np.arange(1, DISTINCT), size)
+    even = np.arange(size) % 2 == 0
+    return [np.where(first, 0, others) for first in (even, ~even)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Engine:
+    """A file of a bundle and what can run it here."""
+
+    file: str
+    open: Callable[[], Runner]
+    limits: Limits
+    profile: Profile
+    """How many clips at a time it is held at, beside one alone."""
+
+
+def _against(reference: Output, bundle: Bundle, *, clips: RealClips) -> Iterator[Parity]:
+    for engine in _engines(bundle):
+        batches = (engine.profile.opt, engine.profile.max)
+        with closing(engine.open()) as runner:
+            run = partial(_at_least, engine.profile.min, runner.run)
+            yield compare(
+                in_batches(run, clips.frames),
+                reference,
+                subject=f"{engine.file} in {runner.name}",
+                against=WEIGHTS,
+                limits=engine.limits,
+                true=_classes(clips, labels=bundle.labels),
+                rows=row_distance(run, clips.frames, batches=batches),
+                batches=batches,
+            )
+
+
+def _engines(bundle: Bundle) -> Iterator[_Engine]:
+    for file in (MODEL, LOWERED, FP16):
+        if file in bundle.files:
+            limits = HALF if file == FP16 else RUNTIME
+            for opening in _runtimes():
+                yield _Engine(
+                    file=file,
+                    open=partial(opening, bundle, file),
+                    limits=limits,
+                    profile=Profile(),
+                )
+    for plan in plans_of(bundle):
+        if why_not_here(plan) is None:
+            yield _Engine(
+                file=plan.kind.file,
+                open=partial(_open_plan, bundle, plan.kind),
+                limits=HALF,
+                profile=plan.profile,
+            )
+
+
+def _runtimes() -> Iterator[Callable[[Bundle, str], Runner]]:
+    """What loads ONNX files here."""
+    if Backend.ONNX in installed_backends():
+        yield partial(_open_onnx, cuda=False)
+        if cuda_problem() is None:
+            yield partial(_open_onnx, cuda=True)
+    if Backend.OPENVINO in installed_backends():
+        yield _open_openvino
+
+
+# A runtime is an optional extra: only those that are installed are imported.
+
+
+def _open_onnx(bundle: Bundle, file: str, *, cuda: bool) -> Runner:
+    from motionfit.inference.runner_onnx import OnnxRunner
+
+    return OnnxRunner(bundle, cuda=cuda, file=file)
+
+
+def _open_openvino(bundle: Bundle, file: str) -> Runner:
+    from motionfit.inference.runner_openvino import OpenVinoRunner
+
+    return OpenVinoRunner(bundle, file=file)
+
+
+def _open_plan(bundle: Bundle, kind: PlanKind) -> Runner:
+    from motionfit.inference.runner_tensorrt import TensorRtRunner
+
+    return TensorRtRunner(bundle, kind=kind)
+
+
+def _at_least(smallest: int, run: Run, frames: Frames) -> Output:
+    """Run a batch that is filled up to ``smallest``, without the answers to what fills it."""
+    filled = np.concatenate([frames, np.repeat(frames[-1:], max(0, smallest - len(frames)), 0)])
+    output = run(filled)
+    return Output(output.logits[: len(frames)], output.embedding[: len(frames)])
+
+
+def _classes(clips: RealClips, *, labels: Sequence[str]) -> list[int | None]:
+    return [None if name is None else labels.index(name) for name in clips.true]
 
 
 def _torch(checkpoint: Checkpoint) -> Run:

@@ -6,7 +6,7 @@ in a bundle is ever unpickled or executed.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,8 +17,21 @@ from motionfit.inference.errors import BundleError, SpecError
 
 FORMAT = 1
 MANIFEST = "bundle.json"
-MODEL = "model.onnx"
+MODEL = "model.onnx"  # FP32, 3-D convolutions
+LOWERED = "model.lowered.onnx"  # the same network in 2-D convolutions, for ONNX Runtime on CPUs
+FP16 = "model.fp16.onnx"
+PLAN = "model.plan"  # TensorRT, bare, as Triton and trtexec load it
+RTX_PLAN = "model.rtx.plan"  # TensorRT-RTX
 WEIGHTS = "student.safetensors"
+
+# Runtime and device -> the files that it may load, the fastest first (benchmarks/results, engines).
+_LOADED = {
+    "onnxruntime/cpu": (LOWERED, MODEL),
+    "onnxruntime/cuda": (MODEL,),
+    "openvino/cpu": (MODEL,),
+    "tensorrt/cuda": (PLAN,),
+    "tensorrt-rtx/cuda": (RTX_PLAN,),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +52,11 @@ class Bundle:
         """The first twelve digits of the model's sha256: what an answer names as its version."""
         return self.files[MODEL][:12]
 
+    @property
+    def runs(self) -> dict[str, str]:
+        """Runtime and device, as a Runner is named -> the file that it loads."""
+        return loaded_files(self.files)
+
     def file(self, name: str) -> Path:
         """The path of one of the bundle's files. Raises BundleError when it holds no such file."""
         if name not in self.files:
@@ -54,7 +72,7 @@ class Bundle:
         Raises BundleError when the folder is no bundle, is of another format, or was changed.
         """
         folder = Path(path) if path is not None else embedded_path()
-        manifest = _read_manifest(folder)
+        manifest = read_manifest(folder)
         try:
             bundle = cls(
                 path=folder,
@@ -64,13 +82,37 @@ class Bundle:
                 files={name: str(entry["sha256"]) for name, entry in manifest["files"].items()},
                 manifest=manifest,
             )
-        except (KeyError, TypeError, AttributeError, SpecError) as error:
-            raise BundleError(f"{folder / MANIFEST} is not a valid manifest: {error!r}") from error
+        except KeyError as error:
+            raise BundleError(
+                f"{folder / MANIFEST} lacks {error}; copy or export the bundle again"
+            ) from error
+        except (TypeError, AttributeError, SpecError) as error:
+            raise BundleError(
+                f"{folder / MANIFEST} is not a valid manifest ({error!r}); "
+                "copy or export the bundle again"
+            ) from error
+        if not bundle.labels:
+            raise BundleError(f"{folder / MANIFEST} names no labels; export the bundle again")
         if MODEL not in bundle.files:
             raise BundleError(f"{folder / MANIFEST} names no {MODEL}; export the bundle again")
         for name, expected in bundle.files.items():
-            _verify(folder, name, expected)
+            if problem := file_problem(folder, name, sha256=expected):
+                raise BundleError(problem)
         return bundle
+
+
+def sidecar(name: str) -> str:
+    """The name of the file beside ``name`` that says how ``name`` was made (JSON)."""
+    return f"{name}.json"
+
+
+def loaded_files(present: Container[str]) -> dict[str, str]:
+    """Runtime and device -> the file that it loads, in a bundle whose files are ``present``."""
+    found = {}
+    for runtime, names in _LOADED.items():
+        if name := next((name for name in names if name in present), None):
+            found[runtime] = name
+    return found
 
 
 def embedded_path() -> Path:
@@ -84,7 +126,8 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """bundle.json of a folder. Raises BundleError when it has none, or one of another format."""
     path = folder / MANIFEST
     if not path.is_file():
         raise BundleError(
@@ -103,14 +146,16 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _verify(folder: Path, name: str, expected: str) -> None:
+def file_problem(folder: Path, name: str, *, sha256: str) -> str | None:
+    """Why the file ``name`` of a bundle is not the one that its manifest names; None: it is."""
     if Path(name).name != name:
-        raise BundleError(f"{folder / MANIFEST} names {name!r}, which is not inside the bundle")
+        return f"{folder / MANIFEST} names {name!r}, which is not inside the bundle"
     path = folder / name
     if not path.is_file():
-        raise BundleError(f"{folder} lacks {name}, which its {MANIFEST} names; copy it whole again")
-    if (found := sha256_of(path)) != expected:
-        raise BundleError(
+        return f"{folder} lacks {name}, which its {MANIFEST} names; copy it whole again"
+    if (found := sha256_of(path)) != sha256:
+        return (
             f"{path} was changed: its sha256 is {found[:12]}..., {MANIFEST} says "
-            f"{expected[:12]}...; copy or export the bundle again"
+            f"{sha256[:12]}...; copy or export the bundle again"
         )
+    return None

@@ -18,13 +18,17 @@ stderr = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def default_command(name: str) -> type[TyperGroup]:
-    """A group whose arguments go to the sub-command ``name`` unless they name another one."""
+    """A group whose arguments go to the sub-command ``name`` unless they name another one.
+
+    Without any, they do as well, unless the group is made to show its help then.
+    """
 
     class GroupWithDefault(TyperGroup):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             own = {option for parameter in self.get_params(ctx) for option in parameter.opts}
             completing = ctx.resilient_parsing and not args
-            if not completing and (not args or args[0] not in own | set(self.commands)):
+            named = args[0] in own | set(self.commands) if args else self.no_args_is_help
+            if not completing and not named:
                 args = [name, *args]
             return super().parse_args(ctx, args)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from motionfit.inference.backends import Backend, Device, choose
 from motionfit.inference.bundle import Bundle
+from motionfit.inference.plan import plans_of
 from motionfit.inference.tensors import Output
 
 __all__ = ["Backend", "Device", "Output", "Runner", "open_runner"]
@@ -39,8 +40,9 @@ def open_runner(
 ) -> Runner:
     """Load a bundle's model. The choice of runtime is logged with its reason.
 
-    AUTO takes CUDA through ONNX Runtime where its wheel and a GPU are, else OpenVINO where it is
-    installed, else ONNX Runtime on the CPU. ``threads`` is the number of CPU threads, at least 1;
+    AUTO takes a TensorRT plan of the bundle that was made for this GPU, else CUDA through ONNX
+    Runtime where its wheel and a GPU are, else OpenVINO where it is installed, else ONNX Runtime
+    on the CPU. ``threads`` is the number of CPU threads, at least 1;
     None leaves it to the runtime (one per core).
 
     Raises BackendError when a runtime or device that was asked for is not there, MissingExtra when
@@ -48,11 +50,17 @@ def open_runner(
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
-    choice = choose(backend=backend, device=device)
+    planned = backend in (Backend.AUTO, Backend.TENSORRT) and device is not Device.CPU
+    plans = plans_of(bundle) if planned else ()
+    choice = choose(backend=backend, device=device, plans=plans)
     logger.info(
         "running %s with %s on %s: %s", bundle.name, choice.backend, choice.device, choice.reason
     )
     # A runtime is an optional extra of hundreds of megabytes: only the chosen one is imported.
+    if choice.plan is not None:
+        from motionfit.inference.runner_tensorrt import TensorRtRunner
+
+        return TensorRtRunner(bundle, kind=choice.plan)
     if choice.backend is Backend.OPENVINO:
         from motionfit.inference.runner_openvino import OpenVinoRunner
 

@@ -1,12 +1,13 @@
 """A bundle's model on ONNX Runtime: CPU or CUDA."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionfit.inference.bundle import MODEL, Bundle
+from motionfit.inference.bundle import Bundle
 from motionfit.inference.errors import BackendError, BundleError
 from motionfit.inference.tensors import (
     EMBEDDING,
@@ -30,17 +31,30 @@ FATAL = 4  # ONNX Runtime's log level: failures arrive as exceptions, not as lin
 
 
 class OnnxRunner:
-    """A Runner. Computes in FP32; on CUDA, TF32 is off."""
+    """A Runner. Computes in FP32, and on CUDA a graph of half precision in FP16; TF32 is off."""
 
-    def __init__(self, bundle: Bundle, *, cuda: bool = False, threads: int | None = None) -> None:
-        """Load the bundle's model. Raises BackendError when CUDA is asked for and absent."""
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        cuda: bool = False,
+        threads: int | None = None,
+        file: str | None = None,
+    ) -> None:
+        """Load the ONNX ``file`` of the bundle, or else the one that it names for this runtime.
+
+        Raises BackendError when CUDA is asked for and absent.
+        """
         self.name = f"onnxruntime/{'cuda' if cuda else 'cpu'}"
         self._spec = bundle.spec
-        self._session = _cuda_session(bundle) if cuda else _cpu_session(bundle, threads=threads)
+        name = file or bundle.runs[self.name]
+        path = bundle.file(name)
+        self._session = _cuda_session(path) if cuda else _cpu_session(path, threads=threads)
         check_model(
             bundle,
             inputs={item.name: _shape(item) for item in self._session.get_inputs()},
             outputs={item.name: _shape(item) for item in self._session.get_outputs()},
+            file=name,
         )
 
     def run(self, frames: NDArray[np.uint8]) -> Output:
@@ -55,23 +69,21 @@ class OnnxRunner:
         self._session = None
 
 
-def _cpu_session(bundle: Bundle, *, threads: int | None) -> Any:
+def _cpu_session(path: Path, *, threads: int | None) -> Any:
     options = _options()
     options.intra_op_num_threads = threads or 0
     try:
-        return onnxruntime.InferenceSession(bundle.file(MODEL), options, providers=[CPU])
+        return onnxruntime.InferenceSession(path, options, providers=[CPU])
     except Exception as error:  # ONNX Runtime has no common base class of its own
-        raise BundleError(f"ONNX Runtime cannot load {bundle.file(MODEL)}: {error}") from error
+        raise BundleError(f"ONNX Runtime cannot load {path}: {error}") from error
 
 
-def _cuda_session(bundle: Bundle) -> Any:
+def _cuda_session(path: Path) -> Any:
     options = _options()
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     onnxruntime.preload_dlls()
     try:
-        session = onnxruntime.InferenceSession(
-            bundle.file(MODEL), options, providers=[(CUDA, {"use_tf32": "0"})]
-        )
+        session = onnxruntime.InferenceSession(path, options, providers=[(CUDA, {"use_tf32": "0"})])
     except Exception as error:
         raise BackendError(_no_cuda(str(error))) from error
     if (first := session.get_providers()[0]) != CUDA:

@@ -1,12 +1,13 @@
 """A bundle's model on OpenVINO, on the CPU."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionfit.inference.bundle import MODEL, Bundle
+from motionfit.inference.bundle import Bundle
 from motionfit.inference.errors import BundleError
 from motionfit.inference.tensors import (
     EMBEDDING,
@@ -37,14 +38,18 @@ class OpenVinoRunner:
 
     name = "openvino/cpu"
 
-    def __init__(self, bundle: Bundle, *, threads: int | None = None) -> None:
-        """Load the bundle's model."""
+    def __init__(
+        self, bundle: Bundle, *, threads: int | None = None, file: str | None = None
+    ) -> None:
+        """Load the ONNX ``file`` of the bundle, or else the one that it names for this runtime."""
+        name = file or bundle.runs[self.name]
         self._spec = bundle.spec
-        self._compiled: Any = _compile(bundle, threads=threads)
+        self._compiled: Any = _compile(bundle.file(name), threads=threads)
         check_model(
             bundle,
             inputs={port.any_name: _shape(port) for port in self._compiled.inputs},
             outputs={port.any_name: _shape(port) for port in self._compiled.outputs},
+            file=name,
         )
 
     def run(self, frames: NDArray[np.uint8]) -> Output:
@@ -58,14 +63,14 @@ class OpenVinoRunner:
         self._compiled = None
 
 
-def _compile(bundle: Bundle, *, threads: int | None) -> Any:
+def _compile(path: Path, *, threads: int | None) -> Any:
     options: dict[str, Any] = dict(OPTIONS)
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
     try:
-        return openvino.Core().compile_model(bundle.file(MODEL), "CPU", options)
+        return openvino.Core().compile_model(path, "CPU", options)
     except RuntimeError as error:
-        raise BundleError(f"OpenVINO cannot load {bundle.file(MODEL)}: {error}") from error
+        raise BundleError(f"OpenVINO cannot load {path}: {error}") from error
 
 
 def _shape(port: Any) -> Shape:

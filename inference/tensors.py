@@ -1,6 +1,7 @@
 """The model's face: what goes in and what comes out, the same for every runtime and for export."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -42,17 +43,26 @@ def check_frames(frames: NDArray[np.uint8], *, spec: ClipSpec) -> None:
 
 
 def check_model(
-    bundle: Bundle, *, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape]
+    bundle: Bundle,
+    *,
+    inputs: Mapping[str, Shape],
+    outputs: Mapping[str, Shape],
+    file: str = MODEL,
 ) -> None:
-    """Raise BundleError unless a loaded model takes and gives what its bundle promises."""
+    """Raise BundleError unless a model loaded from ``file`` takes and gives what its bundle
+    promises.
+    """
     expected_input = {INPUT: (None, *_clip_shape(bundle.spec))}
     if {name: tuple(shape) for name, shape in inputs.items()} != expected_input:
-        raise _mismatch(bundle, f"takes {dict(inputs)}, expected {expected_input}")
+        raise _mismatch(bundle.path / file, f"takes {dict(inputs)}, expected {expected_input}")
     if not {LOGITS, EMBEDDING} <= set(outputs):
-        raise _mismatch(bundle, f"gives {sorted(outputs)}, expected {LOGITS} and {EMBEDDING}")
+        raise _mismatch(
+            bundle.path / file, f"gives {sorted(outputs)}, expected {LOGITS} and {EMBEDDING}"
+        )
     if tuple(outputs[LOGITS]) != (None, len(bundle.labels)):
         raise _mismatch(
-            bundle, f"gives logits {tuple(outputs[LOGITS])} for {len(bundle.labels)} labels"
+            bundle.path / file,
+            f"gives logits {tuple(outputs[LOGITS])} for {len(bundle.labels)} labels",
         )
 
 
@@ -60,5 +70,5 @@ def _clip_shape(spec: ClipSpec) -> tuple[int, int, int, int]:
     return spec.num_frames, spec.crop, spec.crop, 3
 
 
-def _mismatch(bundle: Bundle, what: str) -> BundleError:
-    return BundleError(f"{bundle.path / MODEL} {what}; export the bundle again")
+def _mismatch(path: Path, what: str) -> BundleError:
+    return BundleError(f"{path} {what}; export the bundle again")

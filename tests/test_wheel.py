@@ -22,6 +22,7 @@ LAYERS = {"inference", "training", "export", "serving", "benchmarks"}
 COMMANDS = {"motionfit-train", "motionfit-export", "motionfit-serve", "motionfit-bench"}
 STUDENT = Path("inference/student")
 CARD = Path("inference/STUDENT.md")
+SAMPLE = {Path("export/SAMPLE.md"), Path("export/sample.mp4")}
 BUNDLE_FILES = {"bundle.json", "model.onnx", "student.safetensors"}
 METADATA_FILES = {
     "METADATA",
@@ -47,7 +48,7 @@ def ships(path: Path) -> bool:
     """Whether a file of the repository belongs into the wheel."""
     module = path.suffix == ".py" or path.name == "py.typed"
     student = path == CARD or path.parent == STUDENT
-    return path.parts[0] in LAYERS and (module or student)
+    return path.parts[0] in LAYERS and (module or student or path in SAMPLE)
 
 
 def shipped_files() -> set[str]:
@@ -108,7 +109,7 @@ def test_the_wheel_states_licence_python_extras_and_the_four_commands(
     assert metadata["License-Expression"] == "Apache-2.0"
     assert licence == (ROOT / "LICENSE").read_bytes()
     assert metadata["Requires-Python"] == ">=3.11"
-    extras = {"cpu", "gpu", "tensorrt", "train", "export", "dev"}
+    extras = {"cpu", "gpu", "tensorrt", "rtx", "train", "export", "dev"}
     assert set(metadata.get_all("Provides-Extra", [])) == extras
     assert {line.split(" =")[0] for line in commands.splitlines() if " =" in line} == COMMANDS
     base = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]

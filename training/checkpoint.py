@@ -80,8 +80,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         return _read(file)
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise CheckpointError(
-            f"{file} is not a checkpoint that this version of motionfit reads: {error}"
+            f"{file} is not a checkpoint that this version of motionfit reads: {reason}; "
+            "give one that motionfit-train wrote"
         ) from error
 
 

@@ -4,12 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from motionfit.export.clips import MAX_CLIPS, clips_of_run, clips_of_videos
+from motionfit.export.clips import (
+    MAX_CLIPS,
+    SAMPLE_CLIPS,
+    clips_of_run,
+    clips_of_videos,
+    find_clips,
+    sample_clips,
+)
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import NotAVideo, VerificationError
 from motionfit.inference.video import read_clips
-from motionfit.training.checkpoint import CHECKPOINT, CLIPS
+from motionfit.training.checkpoint import CHECKPOINT, CLIPS, save_clips
 
 
 def test_the_clips_of_a_run_are_found_by_folder_and_by_checkpoint_file(
@@ -38,6 +46,52 @@ def test_a_damaged_clips_file_is_one_clear_error(tmp_path: Path, spec: ClipSpec)
     (tmp_path / CLIPS).write_bytes(b"not safetensors at all")
     with pytest.raises(VerificationError, match="cannot be read"):
         clips_of_run(tmp_path, spec=spec)
+
+
+def test_classes_that_training_knew_are_known(
+    run_folder: Path, spec: ClipSpec, tmp_path: Path
+) -> None:
+    frames = clips_of_run(run_folder, spec=spec).frames[:3]
+    save_clips(tmp_path / CLIPS, frames=torch.from_numpy(frames), labels=torch.tensor([2, -1, 0]))
+    found = clips_of_run(tmp_path, spec=spec, labels=["walk", "run", "jump"])
+    assert found.true == ("jump", None, "walk")
+    assert clips_of_run(tmp_path, spec=spec).true == (None, None, None)
+    with pytest.raises(VerificationError, match="of another checkpoint"):
+        clips_of_run(tmp_path, spec=spec, labels=["walk", "run"])
+
+
+def test_what_is_named_comes_first_then_what_is_stored_then_the_sample(
+    run_folder: Path, videos: list[Path], spec: ClipSpec, tmp_path: Path
+) -> None:
+    def source(path: Path, *named: Path) -> str:
+        return find_clips(path, spec=spec, labels=(), videos=named).source
+
+    assert source(run_folder, videos[0]) == "--clips: 1 videos"
+    assert source(run_folder) == CLIPS
+    assert source(tmp_path) == sample_clips(spec=spec).source
+
+
+def test_the_sample_is_a_small_real_video(spec: ClipSpec) -> None:
+    found = sample_clips(spec=spec)
+    assert found.frames.shape == (SAMPLE_CLIPS, 4, 32, 32, 3)
+    assert found.true == (None,) * SAMPLE_CLIPS
+    assert "sample.mp4" in found.source
+    assert len({clip.tobytes() for clip in found.frames}) == SAMPLE_CLIPS
+    assert found.frames.std() > 20  # a picture of something
+
+
+def test_a_folder_per_class_says_what_is_true(
+    videos: list[Path], spec: ClipSpec, tmp_path: Path
+) -> None:
+    for folder in ("walk", "fly"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(videos[0], tmp_path / folder)
+    found = clips_of_videos([tmp_path], spec=spec, labels=["walk", "run"])
+    assert sorted(map(str, found.true)) == ["None"] * 4 + ["walk"] * 4
+    named = clips_of_videos([tmp_path / "walk" / videos[0].name], spec=spec, labels=["walk", "run"])
+    assert named.true == ("walk",) * 4
+    with pytest.raises(ValueError, match="2 classes for 4 clips"):
+        replace(named, true=("walk", "run"))
 
 
 def test_a_video_gives_the_clips_that_serving_would_see(videos: list[Path], spec: ClipSpec) -> None:

@@ -1,3 +1,4 @@
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,6 +35,24 @@ def test_after_an_error_everything_is_as_it_was(
     with pytest.raises(error):
         _fail(bundle_copy, error)
     assert contents(bundle_copy.parent) == before
+
+
+def test_a_full_disk_is_one_clear_error_and_everything_is_as_it_was(
+    bundle_copy: Path, contents: Contents
+) -> None:
+    before = contents(bundle_copy.parent)
+    with pytest.raises(BundleError, match="no room to write .*bundle: No space left"):
+        _fail(bundle_copy, OSError(errno.ENOSPC, "No space left on device"))
+    assert contents(bundle_copy.parent) == before
+
+
+def test_what_may_be_replaced_can_be_said(tmp_path: Path) -> None:
+    def refuse(output: Path) -> None:
+        raise BundleError(f"not {output.name}")
+
+    with pytest.raises(BundleError, match="not this"), replacing(tmp_path / "this", check=refuse):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_when_the_last_rename_fails_the_old_bundle_is_put_back(
@@ -93,7 +112,7 @@ def test_a_file_and_a_missing_parent_are_refused(tmp_path: Path) -> None:
         pass
 
 
-def _fail(output: Path, error: type[BaseException]) -> None:
+def _fail(output: Path, error: BaseException | type[BaseException]) -> None:
     with replacing(output) as folder:
         (folder / "half").write_text("written")
         raise error

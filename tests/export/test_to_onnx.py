@@ -6,8 +6,8 @@ import onnx
 import pytest
 
 from motionfit.export.pipeline import Export
-from motionfit.export.to_onnx import OPSET, write_onnx
-from motionfit.inference.bundle import MODEL, WEIGHTS
+from motionfit.export.to_onnx import OPSET, write_checked, write_onnx
+from motionfit.inference.bundle import LOWERED, MODEL, WEIGHTS
 from motionfit.inference.clip import ClipSpec
 from motionfit.training.checkpoint import Checkpoint, load_checkpoint
 
@@ -48,17 +48,29 @@ def test_spec_and_labels_travel_in_the_metadata(
     assert tuple(json.loads(metadata["motionfit.labels"])) == checkpoint.labels
 
 
-def test_it_is_one_file_without_paths_of_the_machine_that_made_it(export: Export) -> None:
-    content = export.bundle.file(MODEL).read_bytes()
-    assert set(export.bundle.files) == {MODEL, WEIGHTS}
-    assert b".py" not in content
-    assert str(Path(__file__).parents[2]).encode() not in content
+def test_no_file_holds_paths_of_the_machine_that_made_it(export: Export) -> None:
+    for name in (MODEL, LOWERED):
+        content = export.bundle.file(name).read_bytes()
+        assert b".py" not in content
+        assert str(Path(__file__).parents[2]).encode() not in content
+        assert str(export.bundle.path).encode() not in content
 
 
 def test_the_same_weights_give_the_same_bytes(export: Export, tmp_path: Path) -> None:
     again = tmp_path / MODEL
     write_onnx(again, load_checkpoint(export.bundle.file(WEIGHTS)))
     assert again.read_bytes() == export.bundle.file(MODEL).read_bytes()
+
+
+def test_a_file_that_is_no_valid_graph_is_not_written(
+    model: onnx.ModelProto, tmp_path: Path
+) -> None:
+    broken = onnx.ModelProto()
+    broken.CopyFrom(model)
+    broken.graph.node[0].input[0] = "nothing"
+    with pytest.raises(onnx.checker.ValidationError):
+        write_checked(tmp_path / MODEL, broken)
+    assert list(tmp_path.iterdir()) == []
 
 
 def _signature(value: onnx.ValueInfoProto) -> tuple[str, int, list[str | int]]:

@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from motionfit.inference.bundle import MANIFEST, MODEL, WEIGHTS, Bundle, sha256_of
+from motionfit.inference.bundle import (
+    LOWERED,
+    MANIFEST,
+    MODEL,
+    PLAN,
+    WEIGHTS,
+    Bundle,
+    loaded_files,
+    sha256_of,
+)
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import BundleError
 
@@ -95,6 +104,7 @@ def test_a_manifest_that_is_not_text_is_refused(folder: Path) -> None:
         {"spec": SPEC.to_json() | {"num_frames": "8"}},
         {"spec": SPEC.to_json() | {"mean": [0.1, 0.2]}},
         {"labels": None},
+        {"labels": []},
         {"labels": 3},
         {"files": None},
         {"files": [MODEL]},
@@ -104,7 +114,7 @@ def test_a_manifest_that_is_not_text_is_refused(folder: Path) -> None:
 )
 def test_a_manifest_with_wrong_fields_is_refused(folder: Path, values: dict[str, Any]) -> None:
     change(folder, **values)
-    with pytest.raises(BundleError, match=r"bundle\.json (is not a valid manifest|names no model)"):
+    with pytest.raises(BundleError, match=r"bundle\.json (is not a valid manifest|lacks|names no)"):
         Bundle.open(folder)
 
 
@@ -117,3 +127,10 @@ def test_a_manifest_cannot_name_files_outside_the_bundle(folder: Path, name: str
     change(folder, files=files | {name: entry})
     with pytest.raises(BundleError):
         Bundle.open(folder)
+
+
+def test_each_runtime_loads_the_file_that_is_fastest_there(folder: Path) -> None:
+    plain = {"onnxruntime/cpu": MODEL, "onnxruntime/cuda": MODEL, "openvino/cpu": MODEL}
+    assert Bundle.open(folder).runs == plain  # as exports of older versions are
+    assert loaded_files({MODEL, LOWERED}) == plain | {"onnxruntime/cpu": LOWERED}
+    assert loaded_files({MODEL, PLAN}) == plain | {"tensorrt/cuda": PLAN}

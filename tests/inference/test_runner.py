@@ -23,6 +23,7 @@ from motionfit.inference.runner_onnx import OnnxRunner
 SPEC = ClipSpec(num_frames=2, frame_rate=10.0, short_side=9, crop=8)
 LABELS = ("walk", "run", "jump", "wave")
 WEIGHTS = np.array([[1, 0, -1, 0.5], [0, 2, 0, -0.5], [0.25, 0, 1, 3]], np.float32)  # (3, classes)
+PLAN_LIBRARIES = ("tensorrt", "tensorrt_rtx", "cuda")
 
 backends = pytest.mark.parametrize("backend", [Backend.ONNX, Backend.OPENVINO])
 
@@ -164,9 +165,10 @@ def test_a_number_of_threads_below_one_is_refused(bundle: Bundle, threads: int) 
 @pytest.mark.parametrize(
     ("module", "other"),
     [
-        ("motionfit.inference.runner", ("onnxruntime", "openvino")),
+        ("motionfit.inference.runner", ("onnxruntime", "openvino", *PLAN_LIBRARIES)),
         ("motionfit.inference.runner_onnx", ("openvino",)),
         ("motionfit.inference.runner_openvino", ("onnxruntime",)),
+        ("motionfit.inference.runner_tensorrt", ("onnxruntime", "openvino", *PLAN_LIBRARIES)),
     ],
 )
 def test_importing_a_runner_never_imports_another_runtime(
