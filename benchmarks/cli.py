@@ -2,21 +2,20 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from motionfit.benchmarks.command import Output, Seed, Threads, Warmup, progress, show
+from motionfit.benchmarks.engines_command import engines_command, engines_plot_command
 from motionfit.benchmarks.experiment_command import (
     experiment_command,
     experiment_report_command,
 )
 from motionfit.benchmarks.flow_bench_command import flow_command
+from motionfit.benchmarks.gpu_command import gpu_command
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.console import run, stderr
 from motionfit.inference.errors import require_extra
@@ -37,12 +36,6 @@ def main() -> None:
     run(app, name="motionfit-bench")
 
 
-def _output(path: Path | None) -> Path | None:
-    if path is not None and not path.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {path.parent} to write into")
-    return path
-
-
 def _backends(text: str | None) -> str | None:
     _parse_backends(text)
     return text
@@ -50,17 +43,6 @@ def _backends(text: str | None) -> str | None:
 
 BundleArgument = Annotated[
     str, typer.Argument(metavar="BUNDLE", help=f"A bundle's folder, or the word '{EMBEDDED}'.")
-]
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE.json",
-        dir_okay=False,
-        callback=_output,
-        help="Write the result here.",
-    ),
 ]
 Where = Annotated[
     list[str] | None,
@@ -72,11 +54,6 @@ NumClips = Annotated[
         "--clips", min=1, max=64, help="Clips of a video.", show_default="the bundle's own"
     ),
 ]
-Threads = Annotated[
-    int | None,
-    typer.Option(min=1, help="CPU threads of the runtime.", show_default="one per core"),
-]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the order of cases and of resampling.")]
 
 
 @app.command()
@@ -90,7 +67,7 @@ def latency(
     rounds: Annotated[
         int, typer.Option(min=1, help="Samples of each case; 64 allow p90, 130 p95, 662 p99.")
     ] = 64,
-    warmup: Annotated[int, typer.Option(min=0, help="Rounds that are run first, untimed.")] = 3,
+    warmup: Warmup = 3,
     backends: Annotated[
         str | None,
         typer.Option(
@@ -124,9 +101,9 @@ def latency(
         seed=seed,
     )
     session = Session.start(command=shown_command(sys.argv[1:]), seed=seed)
-    with _progress("rounds", total=rounds + warmup) as advance:
+    with progress("rounds", total=rounds + warmup) as advance:
         result = latency_result(opened, plan, session=session, after_round=advance)
-    _show([tables.timing_table(result)], tables.timing_notes(result))
+    show([tables.timing_table(result)], tables.timing_notes(result))
     if output:
         write_result(result, output)
 
@@ -176,7 +153,7 @@ def accuracy(
     strangers = tuple(video for source in unknown or () for video in unknown_videos(source))
     runner = open_runner(opened, backend=backend, threads=threads)
     session = Session.start(command=shown_command(sys.argv[1:]), seed=seed)
-    with closing(runner), _progress("videos", total=len(rows) + len(strangers)) as advance:
+    with closing(runner), progress("videos", total=len(rows) + len(strangers)) as advance:
         result = accuracy_result(
             Recogniser(bundle=opened, runner=runner, num_clips=clips, workers=workers),
             rows,
@@ -186,7 +163,7 @@ def accuracy(
             session=session,
             after_video=advance,
         )
-    _show([tables.accuracy_table(result)], tables.accuracy_notes(result))
+    show([tables.accuracy_table(result)], tables.accuracy_notes(result))
     if output:
         write_result(result, output)
 
@@ -216,7 +193,7 @@ def training(
         typer.Option(min=0, max=64, help="Processes that make clips.", show_default="one per core"),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each loop; 11 allow medians.")] = 24,
-    warmup: Annotated[int, typer.Option(min=0, help="Rounds that are run first, untimed.")] = 2,
+    warmup: Warmup = 2,
     steps: Annotated[int, typer.Option(min=1, help="Steps of a turn.")] = 4,
     seed: Seed = 0,
 ) -> None:
@@ -247,7 +224,7 @@ def training(
     )
     with contest(rows, plan, console=stderr) as ready:
         session = Session.start(command=shown_command(sys.argv[1:]), seed=seed)
-        with _progress("rounds", total=rounds + warmup) as advance:
+        with progress("rounds", total=rounds + warmup) as advance:
             result = training_result(
                 ready,
                 plan,
@@ -260,7 +237,7 @@ def training(
                 session=session,
                 after_round=advance,
             )
-    _show([training_table(result)], training_notes(result))
+    show([training_table(result)], training_notes(result))
     if output:
         write_result(result, output)
 
@@ -290,19 +267,22 @@ def compare(
         raise typer.BadParameter(str(error)) from error
     before, after = read_result(first), read_result(second)
     comparison = compare_results(before, after)
-    _show(tables.comparison_tables(comparison), [])
+    show(tables.comparison_tables(comparison), [])
     for warning in comparison.warnings:
         stderr.print(f"warning: {warning}", markup=False)
     try:
         verdicts = [verdict for rule in parsed for verdict in rules.judge(rule, before, after)]
     except rules.RuleError as error:
         raise typer.BadParameter(str(error)) from error
-    _show([], [tables.verdict_line(verdict) for verdict in verdicts])
+    show([], [tables.verdict_line(verdict) for verdict in verdicts])
     if any(verdict.broken for verdict in verdicts):
         raise typer.Exit(1)
 
 
 app.command("flow")(flow_command)
+app.command("engines")(engines_command)
+app.command("gpu")(gpu_command)
+app.command("engines-plot")(engines_plot_command)
 app.command("experiment")(experiment_command)
 app.command("experiment-report")(experiment_report_command)
 
@@ -319,25 +299,6 @@ def _parse_backends(text: str | None) -> tuple[Backend, ...] | None:
     if wrong := [name for name in names if name not in allowed]:
         raise typer.BadParameter(f"{wrong[0]!r} is not one of {', '.join(allowed)}")
     return tuple(Backend(name) for name in names)
-
-
-def _show(tables: Sequence[Table], notes: Sequence[str]) -> None:
-    console = Console(highlight=False)
-    for table in tables:
-        console.print(table)
-    for note in notes:
-        console.print(note, markup=False, soft_wrap=True)
-
-
-@contextmanager
-def _progress(what: str, *, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal, nothing elsewhere; what it gives is called after each step."""
-    columns = TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(
-        *columns, console=stderr, transient=True, disable=not stderr.is_terminal
-    ) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)
 
 
 if __name__ == "__main__":

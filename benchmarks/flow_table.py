@@ -7,8 +7,7 @@ from rich.table import Table
 
 from motionfit.benchmarks.flow_speed import FIELD, VIDEOS
 from motionfit.benchmarks.result import Result
-from motionfit.benchmarks.tables import noise_notes
-from motionfit.training.json_record import Estimate
+from motionfit.benchmarks.tables import estimate_cells, noise_notes
 
 
 def flow_table(result: Result) -> Table:
@@ -22,9 +21,9 @@ def flow_table(result: Result) -> Table:
     for name in dict.fromkeys(rate.name for rate in result.rates):
         table.add_row(
             name.removeprefix(f"{VIDEOS}/"),
-            *_cells(rates[name, "videos"], ".1f"),
-            _cells(rates[name, "clips"], ".0f")[0],
-            *_cells(ratios.get(name), ".2f"),
+            *estimate_cells(rates[name, "videos"], ".1f"),
+            estimate_cells(rates[name, "clips"], ".0f")[0],
+            *estimate_cells(ratios.get(name), ".2f"),
         )
     return table
 
@@ -54,9 +53,3 @@ def _storage_notes(values: Mapping[str, Any]) -> list[str]:
         f"{values['storage_videos']} videos by stored flow and {values['storage_exact_top1']:.1%} "
         f"by exact flow; {values['storage_other_answers']} answers differ"
     ]
-
-
-def _cells(estimate: Estimate | None, form: str) -> tuple[str, str]:
-    if estimate is None:
-        return "-", ""
-    return format(estimate.value, form), f"{estimate.low:{form}} - {estimate.high:{form}}"

@@ -18,6 +18,7 @@ LIBRARIES = (
     "opencv-contrib-python-headless",
     "openvino",
     "tensorrt",
+    "tensorrt-rtx",
     "torch",
     "torchcodec",
     "torchvision",

@@ -7,6 +7,7 @@ from rich.table import Table
 from motionfit.benchmarks.compare import Comparison
 from motionfit.benchmarks.result import Result, ResultError, Summary
 from motionfit.benchmarks.rules import Verdict
+from motionfit.training.json_record import Estimate
 from motionfit.training.scores import Accuracy
 from motionfit.training.tables import class_lines, frame_rate_lines, overall_lines, table_of
 
@@ -51,6 +52,13 @@ def noise_notes(result: Result) -> list[str]:
         f"{noise.variation_before:.0%} before and {noise.variation_after:.0%} after, and its "
         f"median moved by {noise.drift:+.0%}; believe ratios rather than milliseconds"
     ]
+
+
+def estimate_cells(estimate: Estimate | None, form: str) -> tuple[str, str]:
+    """A figure and its interval, in a format for numbers; a dash when there is none."""
+    if estimate is None:
+        return "-", ""
+    return format(estimate.value, form), f"{estimate.low:{form}} - {estimate.high:{form}}"
 
 
 def accuracy_table(result: Result) -> Table:

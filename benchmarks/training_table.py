@@ -3,9 +3,8 @@
 from rich.table import Table
 
 from motionfit.benchmarks.result import Result
-from motionfit.benchmarks.tables import noise_notes
+from motionfit.benchmarks.tables import estimate_cells, noise_notes
 from motionfit.benchmarks.training_speed import STEP, WAITING
-from motionfit.training.json_record import Estimate
 
 
 def training_table(result: Result) -> Table:
@@ -20,9 +19,9 @@ def training_table(result: Result) -> Table:
         loop = rate.name.removeprefix(f"{STEP}/")
         table.add_row(
             loop,
-            *_cells(rate.per_second, ".1f"),
-            *_cells(ratios.get((reference, rate.name)), ".2f"),
-            _cells(ratios[f"{WAITING}/{loop}", rate.name], ".1%")[0],
+            *estimate_cells(rate.per_second, ".1f"),
+            *estimate_cells(ratios.get((reference, rate.name)), ".2f"),
+            estimate_cells(ratios[f"{WAITING}/{loop}", rate.name], ".1%")[0],
         )
     return table
 
@@ -37,9 +36,3 @@ def training_notes(result: Result) -> list[str]:
     )
     notes = [f"not timed: {one.name}: {one.reason}" for one in result.excluded]
     return [*refusals, *notes, *noise_notes(result)]
-
-
-def _cells(estimate: Estimate | None, form: str) -> tuple[str, str]:
-    if estimate is None:
-        return "-", ""
-    return format(estimate.value, form), f"{estimate.low:{form}} - {estimate.high:{form}}"
