@@ -1,4 +1,4 @@
-"""Every number that the README and the student's card quote comes from a committed result."""
+"""Every number that README, card and METHOD quote comes from a committed result."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from motionfit.inference.bundle import Bundle
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("name", ["README.md", "inference/STUDENT.md"])
+@pytest.mark.parametrize("name", ["README.md", "inference/STUDENT.md", "training/METHOD.md"])
 def test_quoted_figures_are_those_of_the_shipped_student(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert MARKER.search(text), "no figure is tied to its file"
