@@ -1,5 +1,7 @@
 import shutil
-import threading
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -8,10 +10,9 @@ import pytest
 from rich.console import Console
 
 from motionfit.inference.decoding import DecodeLimits
-from motionfit.inference.errors import BackendError
-from motionfit.inference.isolation import DecoderProcess
 from motionfit.training.examine import MOMENTS, SIDE, examine
 from motionfit.training.manifest import Row, read_manifest
+from tests.conftest import running
 
 QUIET = Console(quiet=True)
 
@@ -53,36 +54,40 @@ def test_a_video_that_takes_too_long_costs_only_itself(slow_video: Path, real_cl
     assert "took longer than the 3 s" in looked.faulty[0][1].reason
 
 
-@pytest.mark.parametrize("busy_seconds", [0.0, 1.0])
-@pytest.mark.usefixtures("nothing_left")
-def test_stopping_ends_the_readers_at_once(
-    busy_seconds: float, slow_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("later_seconds", [0.0, 1.0], ids=["starting", "reading"])
+def test_ctrl_c_ends_the_readers_at_once(
+    later_seconds: float, slow_video: Path, tmp_path: Path
 ) -> None:
-    paths = [shutil.copy(slow_video, tmp_path / f"{number}.gif") for number in range(6)]
-    reading = threading.Event()
-    ends: list[type[BaseException]] = []
-    ask = DecoderProcess._ask
-
-    def noticed(*arguments: object, **options: object) -> object:
-        reading.set()
-        time.sleep(busy_seconds)  # so that the wish to stop comes before the start of the child
+    (tmp_path / "slow").mkdir()
+    for number in range(6):
+        shutil.copy(slow_video, tmp_path / "slow" / f"{number}.gif")
+    command = ["-c", "from motionfit.training.cli import main; main()", "doctor", str(tmp_path)]
+    with subprocess.Popen(
+        [sys.executable, *command], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as doctor:
         try:
-            return ask(*arguments, **options)  # type: ignore[arg-type]
-        except BaseException as error:
-            ends.append(type(error))
-            raise
+            readers = readers_of(doctor.pid)
+            time.sleep(later_seconds)
+            readers |= readers_of(doctor.pid)
+            doctor.send_signal(signal.SIGINT)
+            # A reader would go on for minutes.
+            stderr = doctor.communicate(timeout=30)[1]
+        finally:
+            doctor.kill()
+    assert doctor.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert not any(map(running, readers))
 
-    def stop(*_: object, **__: object) -> object:
-        reading.wait(30)
-        time.sleep(0.5)
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(DecoderProcess, "_ask", noticed)
-    monkeypatch.setattr("motionfit.training.examine.track", stop)
-    with pytest.raises(KeyboardInterrupt):
-        examine(rows_of(*map(Path, paths)), console=QUIET)
-    # The readers were ended: none read its video, nor waited until that took too long.
-    assert set(ends) == {BackendError}
+def readers_of(pid: int) -> set[int]:
+    """The children of any thread of a process, as soon as there is one."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        tasks = Path(f"/proc/{pid}/task").glob("*/children")
+        if found := {int(child) for task in tasks for child in task.read_text().split()}:
+            return found
+        time.sleep(0.02)
+    raise AssertionError("no reader was started")
 
 
 def test_all_odd_files_are_looked_at(data_dir: Path, tmp_path: Path) -> None:
