@@ -42,11 +42,11 @@ def _bars(result: Result, lines: Sequence[Line], batches: Sequence[int]) -> Figu
             _bar(axes, line, place=engines.index(line.engine), best=line is best)
         for (precision, ms), style in zip(peak_ms(result).items(), STYLES, strict=False):
             axes.axvline(ms, color="C3", linestyle=style, label=f"matrix product, {precision}")
-        axes.set_xlim(0, 1.32 * max(line.clip_ms.high for line in own if line.clip_ms))
+        axes.set_xlim(0, 1.4 * max(line.clip_ms.high for line in own if line.clip_ms))
         axes.set_xlabel(f"ms a clip, batch {batch}")
     panels[0].set_yticks(range(len(engines)), engines)
     panels[0].invert_yaxis()
-    panels[0].legend(loc="lower right", fontsize="small")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="lower left", fontsize="small")
     return figure
 
 
