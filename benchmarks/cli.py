@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from motionfit.benchmarks.command import Output, Seed, Threads, Warmup, progress, show
+from motionfit.benchmarks.command import Output, Seed, Threads, Warmup, progress
 from motionfit.benchmarks.engines_command import engines_command, engines_plot_command
 from motionfit.benchmarks.experiment_command import (
     experiment_command,
@@ -17,7 +17,7 @@ from motionfit.benchmarks.experiment_command import (
 from motionfit.benchmarks.flow_bench_command import flow_command
 from motionfit.benchmarks.gpu_command import gpu_command
 from motionfit.inference.bundle import Bundle
-from motionfit.inference.console import run, stderr
+from motionfit.inference.console import run, show, stderr
 from motionfit.inference.errors import require_extra
 from motionfit.inference.runner import Backend
 

@@ -1,14 +1,12 @@
-"""What the commands share: options, a bar of progress, how a result is shown."""
+"""What the commands share: options, a bar of progress."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from motionfit.inference.console import stderr
 
@@ -37,15 +35,6 @@ Threads = Annotated[
 ]
 Warmup = Annotated[int, typer.Option(min=0, help="Rounds that are run first, untimed.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the order of cases and of resampling.")]
-
-
-def show(tables: Sequence[Table], notes: Sequence[str]) -> None:
-    """Print tables, then notes, a line each."""
-    console = Console(highlight=False)
-    for table in tables:
-        console.print(table)
-    for note in notes:
-        console.print(note, markup=False, soft_wrap=True)
 
 
 @contextmanager

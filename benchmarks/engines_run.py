@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from motionfit.benchmarks.command import progress, show
+from motionfit.benchmarks.command import progress
 from motionfit.benchmarks.engines import Plan, Suite, contest, engines_result
 from motionfit.benchmarks.engines_table import engines_notes, engines_table
 from motionfit.benchmarks.result import shown_command, write_result
 from motionfit.benchmarks.session import Session
-from motionfit.inference.console import stderr
+from motionfit.inference.console import show, stderr
 
 
 def run_suite(made_in: Callable[..., Suite], plan: Plan, *, output: Path | None) -> None:

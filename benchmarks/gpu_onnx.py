@@ -1,6 +1,5 @@
 """An exported file on ONNX Runtime, with clips and logits in the device's memory."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -50,20 +49,6 @@ def onnx_binding(file: Path, *, device: torch.device, graph: bool) -> Bind:
 
 
 def _session(file: Path, *, device: torch.device, graph: bool) -> Any:
-    # Imported through the runner, which first turns ONNX Runtime's reports to its makers off.
-    runner = import_module("motionfit.inference.runner_onnx")
-    runtime = import_module("onnxruntime")
-    options = runtime.SessionOptions()
-    options.log_severity_level = runner.FATAL
-    wanted, settings = runner.CPU, {}
-    if device.type == "cuda":
-        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        runtime.preload_dlls()
-        wanted, settings = runner.CUDA, {"use_tf32": "0", "enable_cuda_graph": str(int(graph))}
-    try:
-        session = runtime.InferenceSession(file, options, providers=[(wanted, settings)])
-    except Exception as error:
-        raise BackendError(f"ONNX Runtime cannot load it: {first_line(error)}") from error
-    if (first := session.get_providers()[0]) != wanted:
-        raise BackendError(f"ONNX Runtime was to use {wanted} and chose {first}")
-    return session
+    from motionfit.inference.runner_onnx import cpu_session, cuda_session
+
+    return cuda_session(file, graph=graph) if device.type == "cuda" else cpu_session(file)

@@ -13,18 +13,18 @@ from typing import Any, cast
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torchvision.models.video.resnet import BasicBlock  # type: ignore[import-untyped]
 
+from motionfit.export.batches import Frames, in_batches, torch_run
 from motionfit.export.fold import folded
+from motionfit.export.parity import distance
 from motionfit.export.to_onnx import write_checked
 from motionfit.inference.bundle import sidecar
-from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import VerificationError
 from motionfit.training.checkpoint import Checkpoint
-from motionfit.training.model import R2Plus1D, normalised
+from motionfit.training.model import R2Plus1D
 from motionfit.training.whole_files import written_whole
 
 LARGEST = 65504.0  # the largest float16
@@ -32,10 +32,6 @@ NOTE = (
     "On their CPUs, ONNX Runtime and OpenVINO compute this graph in FP32: that they agree with "
     "the student proves the rounding of the weights, not arithmetic in half precision."
 )
-
-BATCH = 8
-
-Frames = NDArray[np.uint8]  # (N, T, S, S, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,12 +127,15 @@ def measured(checkpoint: Checkpoint, *, clips: Frames) -> HalfRecord:
             for parameter in module.parameters():
                 parameter.data = parameter.data.half().float()
     _after_each_layer(half, _as_half)
-    exact, rounded = (_outputs(one, clips, spec=checkpoint.spec) for one in (single, half))
+    exact, rounded = (
+        in_batches(torch_run(one, spec=checkpoint.spec), clips) for one in (single, half)
+    )
+    apart = distance(rounded, exact)
     return HalfRecord(
         clips=len(clips),
         activations=activations,
-        logits_difference=_share(rounded[0], exact[0]),
-        embedding_difference=_share(rounded[1], exact[1]),
+        logits_difference=apart.logits.share,
+        embedding_difference=apart.embedding.share,
     )
 
 
@@ -165,21 +164,6 @@ def _overflow(layer: str, found: float) -> VerificationError:
         f"in half precision {layer} overflows: it gives {found:.3g} on the clips, float16 holds up "
         f"to {LARGEST:g}; export without --fp16, or train with more weight decay"
     )
-
-
-def _outputs(model: R2Plus1D, clips: Frames, *, spec: ClipSpec) -> tuple[Tensor, Tensor]:
-    batches = (clips[start : start + BATCH] for start in range(0, len(clips), BATCH))
-    with torch.inference_mode():
-        outputs = [
-            model(normalised(torch.from_numpy(np.ascontiguousarray(batch)), spec=spec))
-            for batch in batches
-        ]
-    logits, embedding = (torch.cat(parts) for parts in zip(*outputs, strict=True))
-    return logits, embedding
-
-
-def _share(found: Tensor, expected: Tensor) -> float:
-    return float((found - expected).abs().max() / expected.abs().max())
 
 
 def _cast_before(node: NodeProto, kind: int) -> NodeProto:

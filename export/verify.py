@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from motionfit.export.batches import BATCH, Frames, Run, in_batches, joined, torch_run
 from motionfit.export.clips import RealClips
 from motionfit.export.parity import (
     HALF,
@@ -34,13 +34,8 @@ from motionfit.inference.plan_library import PlanKind
 from motionfit.inference.runner import Runner
 from motionfit.inference.tensors import Output
 from motionfit.training.checkpoint import Checkpoint, load_checkpoint
-from motionfit.training.model import normalised
 
-BATCH = 8
 DISTINCT = 8  # clips that a batch for the check of its rows is made of
-
-Frames = NDArray[np.uint8]  # (N, T, S, S, 3)
-Run = Callable[[Frames], Output]
 
 
 def verify(bundle: Bundle, *, source: Checkpoint, clips: RealClips) -> tuple[Parity, ...]:
@@ -51,8 +46,8 @@ def verify(bundle: Bundle, *, source: Checkpoint, clips: RealClips) -> tuple[Par
 
     Raises VerificationError, with all that is wrong, when anything is outside its limits.
     """
-    original = in_batches(_torch(source), clips.frames)
-    stored = in_batches(_torch(load_checkpoint(bundle.file(WEIGHTS))), clips.frames)
+    original = in_batches(torch_run(source.model, spec=source.spec), clips.frames)
+    stored = _stored(bundle, clips)
     weights = compare(
         stored,
         original,
@@ -74,18 +69,13 @@ def verify_bundle(bundle: Bundle, *, clips: RealClips) -> tuple[Parity, ...]:
     MissingExtra when there is no runtime.
     """
     choose(backend=Backend.AUTO, device=Device.CPU)
-    reference = in_batches(_torch(load_checkpoint(bundle.file(WEIGHTS))), clips.frames)
+    reference = _stored(bundle, clips)
     return tuple(_against(reference, bundle, clips=clips))
 
 
 def outside(results: Sequence[Parity]) -> list[str]:
     """What is outside its limits, as sentences; empty when all is well."""
     return [problem for result in results for problem in result.problems()]
-
-
-def in_batches(run: Run, frames: Frames, *, size: int = BATCH) -> Output:
-    """The outputs for all clips, ``size`` at a time."""
-    return _joined([run(frames[start : start + size]) for start in range(0, len(frames), size)])
 
 
 def row_distance(run: Run, frames: Frames, *, batches: Sequence[int] = (BATCH,)) -> Distance:
@@ -97,9 +87,9 @@ def row_distance(run: Run, frames: Frames, *, batches: Sequence[int] = (BATCH,))
     """
     mirrored = frames[:, :, :, ::-1]
     distinct = np.resize(np.concatenate([frames, mirrored]), (DISTINCT, *frames.shape[1:]))
-    alone = _joined([run(clip[np.newaxis]) for clip in distinct])
+    alone = joined([run(clip[np.newaxis]) for clip in distinct])
     orders = [order for size in batches for order in _alternating(size)]
-    within = _joined([run(distinct[order]) for order in orders])
+    within = joined([run(distinct[order]) for order in orders])
     rows = np.concatenate(orders)
     return distance(within, Output(alone.logits[rows], alone.embedding[rows]))
 
@@ -198,20 +188,11 @@ def _at_least(smallest: int, run: Run, frames: Frames) -> Output:
     return Output(output.logits[: len(frames)], output.embedding[: len(frames)])
 
 
+def _stored(bundle: Bundle, clips: RealClips) -> Output:
+    """What the bundle's weights give, in PyTorch."""
+    checkpoint = load_checkpoint(bundle.file(WEIGHTS))
+    return in_batches(torch_run(checkpoint.model, spec=checkpoint.spec), clips.frames)
+
+
 def _classes(clips: RealClips, *, labels: Sequence[str]) -> list[int | None]:
     return [None if name is None else labels.index(name) for name in clips.true]
-
-
-def _torch(checkpoint: Checkpoint) -> Run:
-    def run(frames: Frames) -> Output:
-        with torch.inference_mode():
-            tensor = torch.from_numpy(np.ascontiguousarray(frames))
-            logits, embedding = checkpoint.model(normalised(tensor, spec=checkpoint.spec))
-        return Output(logits.numpy(), embedding.numpy())
-
-    return run
-
-
-def _joined(parts: list[Output]) -> Output:
-    logits, embedding = (np.concatenate(values) for values in zip(*parts, strict=True))
-    return Output(logits, embedding)

@@ -1,13 +1,14 @@
-"""What the four commands share: a default sub-command, exit codes, one-line errors, --debug."""
+"""What the four commands share: reports, default sub-commands, exit codes, one-line errors."""
 
 import io
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
@@ -15,6 +16,15 @@ from motionfit.inference.errors import MotionfitError
 
 # No emoji: a file may be called :smile:.mp4.
 stderr = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+
+
+def show(tables: Iterable[Table], notes: Iterable[str]) -> None:
+    """Print tables, then notes, a line each."""
+    console = Console(highlight=False)
+    for table in tables:
+        console.print(table)
+    for note in notes:
+        console.print(note, markup=False, soft_wrap=True)
 
 
 def default_command(name: str) -> type[TyperGroup]:

@@ -49,7 +49,7 @@ class OnnxRunner:
         self._spec = bundle.spec
         name = file or bundle.runs[self.name]
         path = bundle.file(name)
-        self._session = _cuda_session(path) if cuda else _cpu_session(path, threads=threads)
+        self._session = cuda_session(path) if cuda else cpu_session(path, threads=threads)
         check_model(
             bundle,
             inputs={item.name: _shape(item) for item in self._session.get_inputs()},
@@ -69,7 +69,8 @@ class OnnxRunner:
         self._session = None
 
 
-def _cpu_session(path: Path, *, threads: int | None) -> Any:
+def cpu_session(path: Path, *, threads: int | None = None) -> Any:
+    """ONNX Runtime's session of a file on the CPU. Raises BundleError when it cannot be loaded."""
     options = _options()
     options.intra_op_num_threads = threads or 0
     try:
@@ -78,12 +79,17 @@ def _cpu_session(path: Path, *, threads: int | None) -> Any:
         raise BundleError(f"ONNX Runtime cannot load {path}: {error}") from error
 
 
-def _cuda_session(path: Path) -> Any:
+def cuda_session(path: Path, *, graph: bool = False) -> Any:
+    """The same on CUDA, without TF32; ``graph``: what is run becomes a CUDA graph.
+
+    Raises BackendError when ONNX Runtime cannot use CUDA: unasked, it would take the CPU.
+    """
     options = _options()
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     onnxruntime.preload_dlls()
+    settings = {"use_tf32": "0"} | ({"enable_cuda_graph": "1"} if graph else {})
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=[(CUDA, {"use_tf32": "0"})])
+        session = onnxruntime.InferenceSession(path, options, providers=[(CUDA, settings)])
     except Exception as error:
         raise BackendError(_no_cuda(str(error))) from error
     if (first := session.get_providers()[0]) != CUDA:

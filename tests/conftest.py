@@ -98,9 +98,9 @@ def _mean_colour(spec: ClipSpec) -> onnx.GraphProto:
     )
 
 
-def child_processes() -> set[int]:
-    """Process ids of this process's children, zombies included."""
-    tasks = Path("/proc/self/task").glob("*/children")
+def child_processes(pid: int | str = "self") -> set[int]:
+    """Process ids of a process's children, zombies included."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
     return {int(pid) for task in tasks for pid in task.read_text().split()}
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from motionfit.inference.console import stderr
+from motionfit.inference.console import show, stderr
 from motionfit.inference.errors import require_extra
 from motionfit.training.report_command import (
     Clips,
@@ -15,7 +15,6 @@ from motionfit.training.report_command import (
     Run,
     Where,
     check_new,
-    show,
 )
 
 
@@ -87,7 +86,7 @@ def evaluate_command(
         command=command_line(["motionfit-train", *sys.argv[1:]]),
     )
     report = evaluate(options, console=stderr)
-    show(table(report), notes(report))
+    show([table(report)], notes(report))
     if output is not None:
         write_report(report, output)
         stderr.print(f"wrote {output}", markup=False)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from motionfit.inference.console import stderr
+from motionfit.inference.console import show, stderr
 from motionfit.inference.errors import require_extra
 from motionfit.training.report_command import (
     Clips,
@@ -15,7 +15,6 @@ from motionfit.training.report_command import (
     Run,
     Where,
     check_new,
-    show,
 )
 
 
@@ -70,7 +69,7 @@ def probe_command(
         command=command_line(["motionfit-train", *sys.argv[1:]]),
     )
     report = probe_report(options, console=stderr)
-    show(table_of(sections(report)), notes(report))
+    show([table_of(sections(report))], notes(report))
     if output is not None:
         write_probe(report, output)
         stderr.print(f"wrote {output}", markup=False)

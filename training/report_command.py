@@ -1,12 +1,9 @@
 """What the commands that report on trained networks have in common."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from motionfit.training.config import Data
 
@@ -26,11 +23,3 @@ def check_new(output: Path | None) -> None:
     """Raise BadParameter when the folder of a report holds something."""
     if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise typer.BadParameter(f"{output} exists and is not an empty folder", param_hint="-o")
-
-
-def show(table: Table, notes: Iterable[str]) -> None:
-    """Print a report."""
-    console = Console(highlight=False)
-    console.print(table)
-    for note in notes:
-        console.print(note, markup=False, soft_wrap=True)

@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from motionfit.inference.console import stderr
+from motionfit.inference.console import show, stderr
 from motionfit.inference.errors import require_extra
 from motionfit.training.report_command import (
     Labelled,
     Lists,
     Where,
     check_new,
-    show,
 )
 
 
@@ -65,7 +64,7 @@ def two_stream_command(
         command=command_line(["motionfit-train", *sys.argv[1:]]),
     )
     report = two_stream_report(options, console=stderr)
-    show(table_of(table_lines(report)), notes(report))
+    show([table_of(table_lines(report))], notes(report))
     if output is not None:
         write_two_stream(report, output)
         stderr.print(f"wrote {output}", markup=False)

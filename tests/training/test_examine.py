@@ -12,7 +12,7 @@ from rich.console import Console
 from motionfit.inference.decoding import DecodeLimits
 from motionfit.training.examine import MOMENTS, SIDE, examine
 from motionfit.training.manifest import Row, read_manifest
-from tests.conftest import running
+from tests.conftest import child_processes, running
 
 QUIET = Console(quiet=True)
 
@@ -83,8 +83,7 @@ def readers_of(pid: int) -> set[int]:
     """The children of any thread of a process, as soon as there is one."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        tasks = Path(f"/proc/{pid}/task").glob("*/children")
-        if found := {int(child) for task in tasks for child in task.read_text().split()}:
+        if found := child_processes(pid):
             return found
         time.sleep(0.02)
     raise AssertionError("no reader was started")
