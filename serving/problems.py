@@ -110,6 +110,11 @@ def problem_responses(*errors: type[MotionfitError]) -> dict[int | str, dict[str
     return responses
 
 
+def answer_example(value: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI response that shows ``value``."""
+    return {"content": {"application/json": {"example": value}}}
+
+
 def _empty_response(status: int) -> dict[str, Any]:
     content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
     return {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: content}}

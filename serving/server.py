@@ -11,8 +11,8 @@ import typer
 import uvicorn
 
 from motionfit.serving.app import create_app
-from motionfit.serving.pipeline import Pipeline
 from motionfit.serving.settings import Settings
+from motionfit.serving.work.pipeline import Pipeline
 
 _DRAIN_SECONDS = 5
 _BACKLOG = 2048

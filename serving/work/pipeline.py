@@ -13,9 +13,10 @@ from motionfit.inference.decoding import DecodeLimits
 from motionfit.inference.errors import BackendError
 from motionfit.inference.runner import open_runner
 from motionfit.inference.warmup import made_clip
-from motionfit.serving.decoding import DecoderPool
-from motionfit.serving.model import ModelThread
+from motionfit.serving.errors import NotReady
 from motionfit.serving.settings import Settings
+from motionfit.serving.work.batching import ModelThread
+from motionfit.serving.work.decoding import DecoderPool
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,13 @@ class Pipeline:
     def backend(self) -> str:
         """Runtime and device that run the model."""
         return self._model.name
+
+    def require_ready(self) -> None:
+        """Raise NotReady before the warm-up clip was answered, and after ``close``."""
+        if not self.ready:
+            raise NotReady(
+                "the server has not answered its warm-up clip yet; try again in a second"
+            )
 
     async def classify(self, video: BinaryIO, *, num_clips: int | None, top: int) -> Answer:
         """The answer for an open video, which is closed afterwards. Raises a VideoError."""
