@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from motionfit.benchmarks.damage import encoded
 from motionfit.inference import isolation
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import DecodeLimits
@@ -30,7 +31,6 @@ from motionfit.inference.isolation import DecoderProcess
 from motionfit.inference.video import Clips, Source, read_clips
 from motionfit.inference.warmup import made_clip
 from tests.conftest import running
-from tests.damage import encoded
 
 SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=3)
 PATIENCE_SECONDS = 20.0
