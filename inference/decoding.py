@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, pairwise
+from itertools import chain, pairwise, repeat
 from typing import BinaryIO, Self
 
 import av
@@ -18,7 +18,7 @@ from motionfit.inference.container import (
     open_container,
     read_index,
 )
-from motionfit.inference.errors import UnreadableVideo, VideoTooLarge
+from motionfit.inference.errors import UnreadableVideo, VideoError, VideoTooLarge
 from motionfit.inference.picture import Picture, Scaler, display_size
 from motionfit.inference.sampling import (
     EARLY_US,
@@ -70,9 +70,10 @@ class Decoded:
     pictures: list[Picture]
     times_us: Times
 
-    def select(self, times_us: Times, *, scaler: Scaler) -> list[Picture]:
-        """The pictures on screen at ``times_us``. They are scaled already."""
-        return [self.pictures[i] for i in frames_on_screen(times_us, frame_times_us=self.times_us)]
+    def shown(self, moments: Times) -> Iterator[Picture]:
+        """The pictures on screen at ``moments``, microseconds from the first frame, any order."""
+        for index in frames_on_screen(moments, frame_times_us=self.times_us):
+            yield self.pictures[index]
 
 
 class VideoReader:
@@ -93,7 +94,11 @@ class VideoReader:
             self.index = read_index(
                 self._container, self._stream, max_frames=self._limits.max_frames
             )
-        except Exception:
+        except VideoError as error:
+            error.codec = self.codec
+            self.close()
+            raise
+        except BaseException:
             self.close()
             raise
         self._time_base = self._stream.time_base or FALLBACK_TIME_BASE
@@ -111,6 +116,11 @@ class VideoReader:
         self._container.close()
 
     @property
+    def codec(self) -> str:
+        """FFmpeg's name of the codec of the pictures, such as ``h264``."""
+        return str(self._stream.codec_context.codec.canonical_name)
+
+    @property
     def pixel_aspect(self) -> Fraction | None:
         """Width of a pixel by its height; None where the file does not say."""
         return self._stream.sample_aspect_ratio or None
@@ -122,7 +132,7 @@ class VideoReader:
         rate = self._stream.average_rate
         return VideoInfo(
             container=self._container.format.name.split(",")[0],
-            codec=self._stream.codec_context.codec.canonical_name,
+            codec=self.codec,
             width=width,
             height=height,
             frame_rate=float(rate) if rate else None,
@@ -133,14 +143,24 @@ class VideoReader:
     def select(self, times_us: Times, *, scaler: Scaler) -> list[Picture]:
         """The pictures on screen at ``times_us``, microseconds from the first frame, any order.
 
+        As ``pictures``, and all at once.
+        """
+        moments = np.unique(times_us)
+        chosen = list(self.pictures(moments, scaler=scaler))
+        return [chosen[i] for i in np.searchsorted(moments, times_us)]
+
+    def pictures(self, moments: Times, *, scaler: Scaler) -> Iterator[Picture]:
+        """The pictures on screen at ascending ``moments``, microseconds from the first frame,
+        decoded as they are taken.
+
         Seeks to the key frame before each stretch of moments and decodes no further than needed.
         Needs an index that is trusted. Raises UnreadableVideo when nothing could be decoded.
         """
-        moments = np.unique(times_us)
-        chosen: list[Picture] = []
-        while len(chosen) < len(moments):
-            chosen += self._next_pictures(moments[len(chosen) :], scaler=scaler)
-        return [chosen[i] for i in np.searchsorted(moments, times_us)]
+        given = 0
+        while given < len(moments):
+            for picture in self._next_pictures(moments[given:], scaler=scaler):
+                yield picture
+                given += 1
 
     def decode_all(self, scaler: Scaler) -> Decoded:
         """Decode the whole video once. Sets ``duration_us`` from what was decoded.
@@ -165,43 +185,49 @@ class VideoReader:
             raise self._nothing_decoded()
         return Decoded(pictures=pictures, times_us=self._presentation_times(stamps))
 
-    def _next_pictures(self, moments: Times, *, scaler: Scaler) -> list[Picture]:
+    def _next_pictures(self, moments: Times, *, scaler: Scaler) -> Iterator[Picture]:
         """The pictures of the first of ``moments``, one or more, up to where seeking is quicker."""
         key, step = self._key_before(moments[0]), 1
         while True:
-            if pictures := self._pictures_from(key, moments, scaler=scaler):
-                return pictures
+            empty = True
+            for picture in self._pictures_from(key, moments, scaler=scaler):
+                empty = False
+                yield picture
+            if not empty:
+                return
             if key == 0:
                 raise self._nothing_decoded()
             key, step = max(0, key - step), 2 * step
 
-    def _pictures_from(self, key: int, moments: Times, *, scaler: Scaler) -> list[Picture]:
+    def _pictures_from(self, key: int, moments: Times, *, scaler: Scaler) -> Iterator[Picture]:
         """As ``_next_pictures``, decoded from a key frame on.
 
         Nothing when the key frame does not lead to them: it is damaged, only marked as one, or one
         from which the picture builds up over many frames.
         """
-        chosen: list[Picture] = []
+        given = 0
+        due = moments + EARLY_US
         shown: VideoFrame | None = None
         for frame in self._frames(self.index.keys[key]):
             if frame.pts is None:
                 continue
             time_us = self._since_start(frame.pts)
-            past = int(np.searchsorted(moments[len(chosen) :] + EARLY_US, time_us, side="left"))
+            past = max(0, int(np.searchsorted(due, time_us, side="left")) - given)
             marked = time_us == self._key_times_us[key] and not frame.key_frame
             if shown is None and key and (past or marked):
-                return []
-            # A moment before anything that could be decoded gets the first that could.
-            chosen += [scaler(shown or frame)] * past if past else []
-            if len(chosen) == len(moments):
-                return chosen
+                return
+            if past:
+                # A moment before anything that could be decoded gets the first that could.
+                yield from repeat(scaler(shown or frame), past)
+                given += past
+            if given == len(moments):
+                return
             shown = frame
-            next_key = self._key_before(moments[len(chosen)])
-            if chosen and self._key_times_us[next_key] > time_us:
-                return chosen
+            next_key = self._key_before(moments[given])
+            if given and self._key_times_us[next_key] > time_us:
+                return
         if shown is not None:
-            chosen += [scaler(shown)] * (len(moments) - len(chosen))
-        return chosen
+            yield from repeat(scaler(shown), len(moments) - given)
 
     def _key_before(self, moment_us: np.int64) -> int:
         """Which key frame is the last on screen by a moment."""

@@ -350,13 +350,18 @@ LIES = {
     "a message of 4 GiB": "connection.sendall(b'\\xff' * 100)",
     "pixels of 4 GiB": "say({'bytes': 2**32})",
     "less than no pixels": "say({'bytes': -1})",
-    "too few pixels": f"say({{'bytes': 3, 'starts_us': [0, 1, 2], 'info': {INFO}}}); "
+    "too few pixels": f"say({{'bytes': 3, 'left': 0, 'starts_us': [0, 1, 2], 'info': {INFO}}}); "
     "connection.sendall(b'abc')",
-    "an endless time": f"say({{'bytes': 36864, 'starts_us': [0, 1, 2**80], 'info': {INFO}}}); "
+    "an endless time": f"say({{'bytes': 36864, 'left': 0, 'starts_us': [0, 1, 2**80], 'info': {INFO}}}); "
     "connection.sendall(bytes(36864))",
-    "an unknown field": "say({'bytes': 36864, 'starts_us': [0, 1, 2], 'info': {'notes': [], "
-    "'x': 1}}); connection.sendall(bytes(36864))",
-    "an error that is none": "say({'bytes': 0, 'error': [], 'message': 'x'})",
+    "an unknown field": "say({'bytes': 36864, 'left': 0, 'starts_us': [0, 1, 2], 'info': "
+    "{'notes': [], 'x': 1}}); connection.sendall(bytes(36864))",
+    "more clips than asked for": f"say({{'bytes': 36864, 'left': 1, 'starts_us': [0, 1, 2], 'info': "
+    f"{INFO}}}); connection.sendall(bytes(36864))",
+    "fewer clips than asked for": f"say({{'bytes': 12288, 'left': 0, 'starts_us': [0], 'info': "
+    f"{INFO}}}); connection.sendall(bytes(12288))",
+    "no clip at all": f"say({{'bytes': 0, 'left': 0, 'starts_us': [], 'info': {INFO}}})",
+    "an error that is none": "say({'bytes': 0, 'error': [], 'message': 'x', 'codec': None})",
 }
 
 
