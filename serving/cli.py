@@ -5,10 +5,9 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
-from rich.markup import escape
 
 from motionfit.inference.backends import Backend, Device
-from motionfit.inference.console import default_command, run, stderr
+from motionfit.inference.console import default_command, run
 from motionfit.serving.settings import ENV_PREFIX, Settings
 
 _EPILOG = (
@@ -100,7 +99,7 @@ def classify(
     """Answer for video files, one line each. Exit code 1 when any could not be read."""
     from motionfit.inference.classifier import Classifier
     from motionfit.inference.errors import VideoError
-    from motionfit.serving.lines import as_json_line, as_text
+    from motionfit.serving.lines import as_json_line, as_text, local_body, print_failure
 
     failed = False
     with Classifier.open(
@@ -111,12 +110,12 @@ def classify(
     ) as classifier:
         for video in videos:
             try:
-                answer = classifier.classify(video, clips=clips, top=top)
+                body = local_body(classifier.classify(video, clips=clips, top=top))
             except (VideoError, OSError) as error:
                 failed = True
-                stderr.print(f"[bold red]error:[/] {escape(f'{video}: {error}')}")
+                print_failure(video, error)
                 continue
-            typer.echo(as_json_line(video, answer) if as_json else as_text(video, answer))
+            typer.echo(as_json_line(video, body) if as_json else as_text(video, body))
     if failed:
         raise typer.Exit(1)
 
