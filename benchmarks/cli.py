@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from motionfit.benchmarks.command import Output, Seed, Threads, Warmup, progress
+from motionfit.benchmarks.command import EMBEDDED, Output, Seed, Threads, Warmup, progress
 from motionfit.benchmarks.engines_command import engines_command, engines_plot_command
 from motionfit.benchmarks.experiment_command import (
     experiment_command,
@@ -16,12 +16,12 @@ from motionfit.benchmarks.experiment_command import (
 )
 from motionfit.benchmarks.flow_bench_command import flow_command
 from motionfit.benchmarks.gpu_command import gpu_command
+from motionfit.benchmarks.load_command import load_command
+from motionfit.benchmarks.serve_command import serve_command
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.console import run, show, stderr
 from motionfit.inference.errors import require_extra
 from motionfit.inference.runner import Backend
-
-EMBEDDED = "embedded"
 
 app = typer.Typer(
     help="Measure a bundle or the training: how fast, how right, and what changed since.",
@@ -283,6 +283,8 @@ app.command("flow")(flow_command)
 app.command("engines")(engines_command)
 app.command("gpu")(gpu_command)
 app.command("engines-plot")(engines_plot_command)
+app.command("load")(load_command)
+app.command("serve")(serve_command)
 app.command("experiment")(experiment_command)
 app.command("experiment-report")(experiment_report_command)
 
