@@ -22,12 +22,12 @@ def settings_command(config: ConfigOption = None) -> None:
 
 
 def _entries(settings: Settings) -> Iterator[str]:
-    defaults = {name: field.default for name, field in Settings.model_fields.items()}
-    for name, value in settings.shown().items():
+    values = settings.shown()
+    for name, field in Settings.model_fields.items():
         if name == "config":
             continue
-        same = getattr(settings, name) == defaults[name]
-        yield f"# {Settings.model_fields[name].description}\n{'# ' * same}{name} = {_toml(value)}".rstrip()
+        sign = "# " if getattr(settings, name) == field.default else ""
+        yield f"# {field.description}\n{sign}{name} = {_toml(values[name])}".rstrip()
 
 
 def _toml(value: Any) -> str:
