@@ -206,7 +206,7 @@ class DecoderProcess:
         child = self._running()
         patience.check()
         with self._blamed(child):
-            child.connection.settimeout(self._limits.timeout_seconds)
+            # The child is idle, so its socket takes a question at once.
             socket.send_fds(child.connection, [encoded(question)], [file.fileno()])
             self._jobs += 1
         return child
@@ -298,6 +298,7 @@ def _spawn(limits: DecodeLimits, *, nice: int) -> _Child:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with contextlib.ExitStack() as undo, theirs:
         undo.callback(ours.close)
+        ours.setblocking(False)
         process = subprocess.Popen(
             # -P: nothing that lies in the working directory is imported.
             [

@@ -80,7 +80,7 @@ def send(connection: socket.socket, message: dict[str, Any], pixels: bytes = b""
 def receive(
     connection: socket.socket, *, patience: Patience, max_pixel_bytes: int = 0
 ) -> tuple[Any, bytearray]:
-    """The next message and the pixels behind it.
+    """The next message, and the pixels behind it, from a connection that does not block.
 
     Raises what ``Patience.wait`` raises, EOFError when the other side is gone, ValueError when it
     is too long, and anything when it is no message at all.
@@ -101,7 +101,7 @@ def _read(connection: socket.socket, count: int, patience: Patience) -> bytearra
     view = memoryview(data)
     while view:
         try:
-            got = connection.recv_into(view, flags=socket.MSG_DONTWAIT)
+            got = connection.recv_into(view)
         except BlockingIOError:
             patience.wait(connection)
             continue

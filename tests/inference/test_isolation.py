@@ -339,9 +339,18 @@ socket.recv_fds(connection, 4096, 1)
 connection.recv(1)
 """
 INFO = (
-    "{'container': 'mov', 'codec': 'h264', 'width': 1, 'height': 1, 'frame_rate': 25,"
+    "'info': {'container': 'mov', 'codec': 'h264', 'width': 1, 'height': 1, 'frame_rate': 25,"
     " 'duration_seconds': 1, 'notes': []}"
 )
+
+
+def clips(*, count: int = 3, left: int = 0, starts: str = "[0, 1, 2]", info: str = INFO) -> str:
+    """What the hostile worker says when it answers with clips."""
+    size = count * 4 * 32 * 32 * 3
+    answer = f"{{'bytes': {size}, 'left': {left}, 'starts_us': {starts}, {info}}}"
+    return f"say({answer}); connection.sendall(bytes({size}))"
+
+
 LIES = {
     "no JSON": "say(b'{')",
     "no object": "say([])",
@@ -350,17 +359,13 @@ LIES = {
     "a message of 4 GiB": "connection.sendall(b'\\xff' * 100)",
     "pixels of 4 GiB": "say({'bytes': 2**32})",
     "less than no pixels": "say({'bytes': -1})",
-    "too few pixels": f"say({{'bytes': 3, 'left': 0, 'starts_us': [0, 1, 2], 'info': {INFO}}}); "
+    "too few pixels": f"say({{'bytes': 3, 'left': 0, 'starts_us': [0, 1, 2], {INFO}}}); "
     "connection.sendall(b'abc')",
-    "an endless time": f"say({{'bytes': 36864, 'left': 0, 'starts_us': [0, 1, 2**80], 'info': {INFO}}}); "
-    "connection.sendall(bytes(36864))",
-    "an unknown field": "say({'bytes': 36864, 'left': 0, 'starts_us': [0, 1, 2], 'info': "
-    "{'notes': [], 'x': 1}}); connection.sendall(bytes(36864))",
-    "more clips than asked for": f"say({{'bytes': 36864, 'left': 1, 'starts_us': [0, 1, 2], 'info': "
-    f"{INFO}}}); connection.sendall(bytes(36864))",
-    "fewer clips than asked for": f"say({{'bytes': 12288, 'left': 0, 'starts_us': [0], 'info': "
-    f"{INFO}}}); connection.sendall(bytes(12288))",
-    "no clip at all": f"say({{'bytes': 0, 'left': 0, 'starts_us': [], 'info': {INFO}}})",
+    "an endless time": clips(starts="[0, 1, 2**80]"),
+    "an unknown field": clips(info="'info': {'notes': [], 'x': 1}"),
+    "more clips than asked for": clips(left=1),
+    "fewer clips than asked for": clips(count=1, starts="[0]"),
+    "no clip at all": clips(count=0, starts="[]"),
     "an error that is none": "say({'bytes': 0, 'error': [], 'message': 'x', 'codec': None})",
 }
 
