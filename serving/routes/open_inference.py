@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from importlib.metadata import version as version_of
 from typing import Annotated, Any
@@ -33,7 +34,9 @@ from motionfit.serving.inference_schemas import (
 )
 from motionfit.serving.problems import headers_of, problem_of
 from motionfit.serving.settings import Settings
+from motionfit.serving.work.ask import Ask
 from motionfit.serving.work.deadline import Deadline
+from motionfit.serving.work.disconnect import while_connected
 from motionfit.serving.work.pipeline import Pipeline
 
 _JSON_BESIDE_BYTES = 64 * 1024
@@ -101,6 +104,10 @@ def _add_model(
     """Routes of the model that ``named`` finds from the path."""
     Named = Annotated[Bundle, Depends(named)]
 
+    def max_bytes(spec: ClipSpec) -> int:
+        tensor_bytes = settings.max_clips * spec.num_frames * spec.crop**2 * 3
+        return max(tensor_bytes + _JSON_BESIDE_BYTES, MAX_JSON_BYTES)
+
     @router.get(path, summary="What does the model take and give?", responses=_errors(404))
     async def metadata(bundle: Named) -> ModelMetadata:
         return ModelMetadata.of(bundle, backend=pipeline.engine.backend)
@@ -120,9 +127,10 @@ def _add_model(
         openapi_extra={"requestBody": _request_body()},
     )
     async def infer(bundle: Named, request: Request) -> Response:
-        pipeline.require_ready()
-        max_bytes = min(settings.max_upload_bytes, _most_bytes(bundle.spec, settings.max_clips))
-        body = await _receive(request, max_bytes=max_bytes)
+        started = time.perf_counter()
+        pipeline.require_place(Ask(), deadline=Deadline.of(settings.deadline_seconds))
+        body = await _receive(request, max_bytes=max_bytes(bundle.spec))
+        received = time.perf_counter()
         asked = await asyncio.to_thread(
             read_request,
             body,
@@ -131,7 +139,15 @@ def _add_model(
             max_clips=settings.max_clips,
         )
         seconds = min(settings.deadline_seconds, asked.timeout_seconds or math.inf)
-        output, engine = await pipeline.infer(asked.frames, deadline=Deadline.of(seconds))
+        work = pipeline.infer(asked.frames, deadline=Deadline.of(seconds))
+        try:
+            output, engine = await while_connected(request.receive, work)
+        except ValueError as error:  # another bundle is served since the metadata were looked up
+            raise BadTensor(str(error)) from error
+        request.state.timings_ms = {
+            "receive": (received - started) * 1000,
+            "total": (time.perf_counter() - started) * 1000,
+        }
         content, json_length = await asyncio.to_thread(
             write_response,
             output,
@@ -177,11 +193,6 @@ async def _receive(request: Request, *, max_bytes: int) -> bytes:
                 "are taken at once can have"
             )
     return bytes(body)
-
-
-def _most_bytes(spec: ClipSpec, clips: int) -> int:
-    tensor_bytes = clips * spec.num_frames * spec.crop**2 * 3
-    return max(tensor_bytes + _JSON_BESIDE_BYTES, MAX_JSON_BYTES)
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
