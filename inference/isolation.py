@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
@@ -89,7 +89,7 @@ class DecoderProcess:
     def pid(self) -> int | None:
         """Process id of the child, None before its start and after its death."""
         child = self._child
-        return child.process.pid if child is not None else None
+        return child.process.pid if child is not None and child.process.poll() is None else None
 
     @property
     def jobs(self) -> int:
@@ -134,7 +134,7 @@ class DecoderProcess:
         stride_seconds: float,
         span: Span = WHOLE,
         max_windows: int,
-    ) -> Iterator[Clips]:
+    ) -> Generator[Clips]:
         """As ``motionfit.inference.video.read_windows``, in the child, which is at most a few
         chunks ahead. Raises as ``read_clips``.
 
@@ -170,7 +170,7 @@ class DecoderProcess:
 
     def _answers(
         self, source: Source, question: dict[str, Any], *, spec: ClipSpec, counts: "_Counts"
-    ) -> Iterator[Clips]:
+    ) -> Generator[Clips]:
         """The child's answers to a question."""
         shape = (spec.num_frames, spec.crop, spec.crop, 3)
         with _opened(source) as file, self._turn, self._call() as patience:

@@ -13,7 +13,7 @@ carries a note. Pictures that it repairs on its own are used as they are.
 import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -57,6 +57,10 @@ class Clips:
     left: int = 0
     """Of sliding windows: how many follow in later chunks."""
 
+    def without_frames(self) -> "Clips":
+        """The same, but for the frames: none, (0, T, S, S, 3)."""
+        return replace(self, frames=np.empty((0, *self.frames.shape[1:]), np.uint8))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
@@ -99,7 +103,7 @@ def read_windows(
     span: Span = WHOLE,
     max_windows: int,
     limits: DecodeLimits | None = None,
-) -> Iterator[Clips]:
+) -> Generator[Clips]:
     """Read windows that slide over a video in this process: in order, a few at a time, each chunk
     decoded when it is asked for.
 
@@ -127,7 +131,7 @@ def _read_windows(
     span: Span,
     max_windows: int,
     limits: DecodeLimits | None,
-) -> Iterator[Clips]:
+) -> Generator[Clips]:
     with _reader(source, limits) as reader:
         part = _Part.of(reader, spec=spec, span=span)
         count = window_count(part.length_us, spec=spec, stride_us=stride_us)

@@ -152,9 +152,9 @@ def test_windows_that_nobody_takes_do_not_answer_the_next_call(
             pid = decoder.pid
             if end == "raise":
                 with pytest.raises(KeyError):
-                    windows.throw(KeyError())  # type: ignore[attr-defined]
+                    windows.throw(KeyError())
             elif end == "close":
-                windows.close()  # type: ignore[attr-defined]
+                windows.close()
             del windows
             gc.collect()
             assert_same([decoder.read_clips(made_clip_path, spec=SPEC)], [expected])
@@ -167,7 +167,7 @@ def test_windows_taken_to_the_end_leave_the_child(long_video: Path, made_clip_pa
         while next(windows).left:
             pass
         pid = decoder.pid
-        windows.close()  # type: ignore[attr-defined]
+        windows.close()
         decoder.read_clips(made_clip_path, spec=SPEC)
         assert decoder.pid == pid
 
