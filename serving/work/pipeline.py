@@ -1,90 +1,171 @@
-"""From an uploaded file to an answer: decoding processes, the model's thread, readiness."""
+"""From an uploaded file to an answer: a place in a queue, a decoder, the model."""
 
 import asyncio
 import logging
-import tempfile
+import os
 import time
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, Self, cast
 
-from motionfit.inference.bundle import Bundle
-from motionfit.inference.classifier import Answer, answer
-from motionfit.inference.decoding import DecodeLimits
-from motionfit.inference.errors import BackendError
-from motionfit.inference.runner import open_runner
+import numpy as np
+from numpy.typing import NDArray
+
+from motionfit.inference.classifier import Answer
+from motionfit.inference.clip import ClipSpec
+from motionfit.inference.errors import BackendError, VideoError
+from motionfit.inference.runner import Output
+from motionfit.inference.video import Clips
 from motionfit.inference.warmup import made_clip
 from motionfit.serving.errors import NotReady
+from motionfit.serving.metrics import Metrics
 from motionfit.serving.settings import Settings
-from motionfit.serving.work.batching import ModelThread
-from motionfit.serving.work.decoding import DecoderPool
+from motionfit.serving.work.ask import Ask
+from motionfit.serving.work.batching import Batch
+from motionfit.serving.work.deadline import Deadline
+from motionfit.serving.work.engine import Engine
+from motionfit.serving.work.lane import Lane
+from motionfit.serving.work.look import Look
+
+_WARM_UP_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """An opened bundle with what it takes to answer. Ready once it answered a made clip."""
+    """What it takes to answer. Ready once it has answered a stored video."""
 
-    def __init__(self, bundle: Bundle, *, model: ModelThread, decoders: DecoderPool) -> None:
-        self.bundle = bundle
+    def __init__(
+        self, settings: Settings, *, engine: Engine, videos: Lane, timelines: Lane, metrics: Metrics
+    ) -> None:
+        self.metrics = metrics
         self.ready = False
         self.failure: BackendError | None = None
         """Why it will never be ready."""
-        self._model = model
-        self._decoders = decoders
+        self._settings = settings
+        self._videos, self._timelines = videos, timelines
+        self._answers = ThreadPoolExecutor(2, "answers")
+        self.engine = engine
+        """What answers. A request keeps the one that was here when it came."""
+        self._introduce(engine)
+        metrics.watch_queue(lambda: self.depth)
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
-        """Open the bundle and load its model.
+    def open(cls, settings: Settings, *, metrics: Metrics) -> Self:
+        """Open the bundle and load its model, while the decoders start.
 
         Raises BundleError, BackendError or MissingExtra.
         """
-        bundle = Bundle.open(settings.bundle)
-        backend, device = settings.backend, settings.device
-        model = ModelThread(
-            partial(open_runner, bundle, backend=backend, device=device, threads=settings.threads)
-        )
-        limits = DecodeLimits(timeout_seconds=settings.decode_timeout_seconds)
-        return cls(bundle, model=model, decoders=DecoderPool(settings.decoders, limits=limits))
+        videos = Lane.of_videos(settings, metrics=metrics)
+        videos.decoders.open()
+        try:
+            engine = Engine.open(settings)
+        except BaseException:
+            videos.decoders.close()
+            raise
+        timelines = Lane.of_timelines(settings, metrics=metrics)
+        return cls(settings, engine=engine, videos=videos, timelines=timelines, metrics=metrics)
 
     @property
-    def backend(self) -> str:
-        """Runtime and device that run the model."""
-        return self._model.name
+    def depth(self) -> int:
+        """Requests that wait."""
+        return self._videos.admission.waiting + self._timelines.admission.waiting
 
     def require_ready(self) -> None:
-        """Raise NotReady before the warm-up clip was answered, and after ``close``."""
+        """Raise NotReady before the warm-up video was answered, and after ``close``."""
         if not self.ready:
-            raise NotReady(
-                "the server has not answered its warm-up clip yet; try again in a second"
-            )
+            message = "the server has not answered its warm-up clip yet; try again in a second"
+            raise NotReady(message, retry_after_seconds=1)
 
-    async def classify(self, video: BinaryIO, *, num_clips: int | None, top: int) -> Answer:
-        """The answer for an open video, which is closed afterwards. Raises a VideoError."""
-        clips, decode_ms = await self._decoders.read_clips(
-            video, spec=self.bundle.spec, num_clips=num_clips
-        )
-        output, infer_ms = await self._model.run(clips.frames)
-        timings_ms = {"decode": decode_ms, "infer": infer_ms}
-        return answer(output, clips, bundle=self.bundle, top=top, timings_ms=timings_ms)
+    def require_place(self, ask: Ask, *, deadline: Deadline) -> None:
+        """Raise NotReady or Overloaded when a request that came now would not be taken on."""
+        self.require_ready()
+        self._lane(ask).admission.check(deadline)
+
+    async def classify(self, video: BinaryIO, *, ask: Ask, deadline: Deadline) -> Answer:
+        """The answer for an open video, which is closed afterwards.
+
+        Raises a VideoError, Overloaded or DeadlineExceeded. Cancelled, it stops the work.
+        """
+        lane = self._lane(ask)
+        with lane.place(video, deadline=deadline), self.engine.use() as engine:
+            look = Look(ask, engine, max_windows=self._settings.max_windows)
+            try:
+                async with asyncio.timeout(deadline.remaining()):
+                    await look.at(video, decoders=lane.decoders)
+            except TimeoutError:
+                if look.begun:
+                    raise deadline.exceeded() from None
+                seconds = lane.admission.wait_seconds()
+                raise deadline.waited(retry_after_seconds=seconds) from None
+            except VideoError as error:
+                self.metrics.decode_failed(codec=error.codec, code=error.code)
+                raise
+            return await asyncio.get_running_loop().run_in_executor(self._answers, look.answer)
+
+    async def infer(
+        self, frames: NDArray[np.uint8], *, deadline: Deadline
+    ) -> tuple[Output, Engine]:
+        """What the model says of clips (N, T, S, S, 3) uint8, and the engine that ran them.
+
+        Raises ValueError when they are not of the bundle's form, Overloaded or DeadlineExceeded.
+        """
+        with self._videos.admission.enter(deadline), self.engine.use() as engine:
+            try:
+                async with asyncio.timeout(deadline.remaining()):
+                    output, _ = await engine.run(frames)
+            except TimeoutError:
+                raise deadline.exceeded() from None
+            return output, engine
+
+    async def read_check_clip(self, spec: ClipSpec) -> Clips:
+        """The clips of the stored video that a model must answer before it serves."""
+        video = await asyncio.to_thread(self._open_check_video)
+        async with self._videos.decoders.lend(video) as lease:
+            return await lease.read_clips(spec=spec)
+
+    def replace(self, engine: Engine) -> Engine:
+        """Let ``engine`` answer from now on; the one before, which the caller retires."""
+        before, self.engine = self.engine, engine
+        self._introduce(engine)
+        return before
 
     async def warm_up(self) -> None:
-        """Answer a made clip through every stage. Sets ``ready``, or ``failure``."""
+        """Answer the stored video through every stage. Sets ``ready``, or ``failure``."""
         started = time.perf_counter()
         try:
-            await self._decoders.start()
-            with tempfile.TemporaryFile() as video:
-                video.write(await asyncio.to_thread(made_clip))
-                video.seek(0)
-                await self.classify(cast(BinaryIO, video), num_clips=None, top=1)
+            video = await asyncio.to_thread(self._open_check_video)
+            await self._videos.decoders.start()
+            await self.classify(video, ask=Ask(top=1), deadline=Deadline.of(_WARM_UP_SECONDS))
         except Exception as error:
             log.debug("warm-up", exc_info=True)
             self.failure = BackendError(f"the warm-up clip was not answered: {error}")
-        else:
-            self.ready = True
-            log.info("ready after %.1f s of warming up", time.perf_counter() - started)
+            return
+        self.ready = True
+        log.info("ready after %.1f s of warming up", time.perf_counter() - started)
+        await self._timelines.decoders.start()
 
     def close(self) -> None:
         """Finish what is being worked on; end the decoding processes and free the model."""
         self.ready = False
-        self._decoders.close()
-        self._model.close()
+        self._videos.decoders.close()
+        self._timelines.decoders.close()
+        self.engine.close()
+        self._answers.shutdown()
+
+    def _lane(self, ask: Ask) -> Lane:
+        return self._timelines if ask.timeline else self._videos
+
+    def _introduce(self, engine: Engine) -> None:
+        engine.on_batch = self._count
+        name, version = engine.bundle.name, engine.bundle.version
+        self.metrics.serve_model(name=name, version=version, backend=engine.backend)
+
+    def _count(self, batch: Batch) -> None:
+        self.metrics.batch(clips=sum(len(part.frames) for part in batch), requests=len(batch))
+
+    def _open_check_video(self) -> BinaryIO:
+        if self._settings.check_video is not None:
+            return self._settings.check_video.open("rb")
+        video = os.fdopen(os.memfd_create("check"), "w+b")  # not on a disk that may be full
+        video.write(made_clip())
+        return cast(BinaryIO, video)
