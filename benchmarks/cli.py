@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from motionfit.benchmarks.command import EMBEDDED, Output, Seed, Threads, Warmup, progress
+from motionfit.benchmarks.endure_command import endure_command
 from motionfit.benchmarks.engines_command import engines_command, engines_plot_command
 from motionfit.benchmarks.experiment_command import (
     experiment_command,
@@ -16,7 +17,9 @@ from motionfit.benchmarks.experiment_command import (
 )
 from motionfit.benchmarks.flow_bench_command import flow_command
 from motionfit.benchmarks.gpu_command import gpu_command
+from motionfit.benchmarks.install_command import install_command
 from motionfit.benchmarks.load_command import load_command
+from motionfit.benchmarks.mutants_command import mutants_command
 from motionfit.benchmarks.serve_command import serve_command
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.console import run, show, stderr
@@ -285,6 +288,9 @@ app.command("gpu")(gpu_command)
 app.command("engines-plot")(engines_plot_command)
 app.command("load")(load_command)
 app.command("serve")(serve_command)
+app.command("endure")(endure_command)
+app.command("mutants")(mutants_command)
+app.command("install")(install_command)
 app.command("experiment")(experiment_command)
 app.command("experiment-report")(experiment_report_command)
 

@@ -32,7 +32,7 @@ class Plan:
     """What to measure, and how long."""
 
     bundle: str | None
-    """As ``motionfit-serve --bundle`` takes it; None for the embedded student."""
+    """Its folder; None for the embedded student."""
     videos: tuple[Path, ...]
     backend: Backend
     threads: int | None
@@ -52,15 +52,14 @@ class Plan:
     """That each request of the overload asks for."""
     seed: int
 
-    def server_arguments(self) -> list[str]:
-        """The flags of the server."""
-        flags = {
-            "--bundle": self.bundle,
-            "--backend": self.backend.value,
-            "--threads": self.threads,
-            "--decoders": self.decoders,
+    def server_settings(self) -> dict[str, object]:
+        """The server's settings that are not its defaults."""
+        return {
+            "bundle": self.bundle,
+            "backend": self.backend.value,
+            "threads": self.threads,
+            "decoders": self.decoders,
         }
-        return [f"{flag}={value}" for flag, value in flags.items() if value is not None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +87,7 @@ def measure_serving(bundle: Bundle, plan: Plan, *, watch: Watch) -> Served:
                 bundle, backend=plan.backend, threads=plan.threads, decoders=plan.decoders
             )
         )
-        server = stack.enter_context(running_server(*plan.server_arguments()))
+        server = stack.enter_context(running_server(plan.server_settings()))
         endpoint = Endpoint(
             url=server.url, path="/classify", headers={}, timeout_seconds=TIMEOUT_SECONDS
         )
@@ -111,7 +110,7 @@ def _starts(plan: Plan, *, watch: Watch) -> TimedCase:
     ready_ms = []
     with watch("starts", plan.starts + 1) as advance:
         for _ in range(plan.starts + 1):
-            with running_server(*plan.server_arguments()) as server:
+            with running_server(plan.server_settings()) as server:
                 ready_ms.append(server.ready_seconds * 1000)
             advance()
     return TimedCase.of(START, ready_ms[1:], seed=plan.seed)

@@ -105,13 +105,13 @@ def accepted(step: Step) -> list[Sent]:
 
 
 def share_in_time(requests: Sequence[Sent], *, deadline_seconds: float) -> float | None:
-    """The share that got the right answer within the deadline; None when there is no request."""
+    """The share that got the right answer within the deadline, which begins with the last byte
+    sent; None when there is no request.
+    """
     in_time = [
         one
         for one in requests
-        if fate_of(one) == "answered"
-        and one.answered_s is not None
-        and one.answered_s - one.started_s <= deadline_seconds
+        if fate_of(one) == "answered" and one.after_last_byte_ms <= deadline_seconds * 1000
     ]
     return len(in_time) / len(requests) if requests else None
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,11 +38,12 @@ class Server:
 
 
 @contextmanager
-def running_server(*arguments: str) -> Iterator[Server]:
-    """``motionfit-serve run`` with ``arguments`` on a free port of 127.0.0.1.
+def running_server(settings: Mapping[str, object]) -> Iterator[Server]:
+    """``motionfit-serve run`` on a free port of 127.0.0.1.
 
-    Settings come from the arguments alone. Raises ResultError when the server does not get ready,
-    and when it does not end by itself once it is told to.
+    ``settings`` are the server's own by name, None for the default; the environment adds none.
+    Raises ResultError when the server does not get ready, and when it does not end by itself once
+    it is told to.
     """
     with tempfile.TemporaryDirectory() as folder:
         temp, printed = Path(folder) / "temp", Path(folder) / "printed"
@@ -50,11 +51,11 @@ def running_server(*arguments: str) -> Iterator[Server]:
         with printed.open("w") as log:
             started = time.perf_counter()
             process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _MAIN, "run", *_address(), *arguments],
+                [sys.executable, "-P", "-c", _MAIN, "run"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_environment(temp),
+                env=_environment(settings, temp=temp),
                 start_new_session=True,
             )
         try:
@@ -72,13 +73,11 @@ def running_server(*arguments: str) -> Iterator[Server]:
             process.wait()
 
 
-def _address() -> Sequence[str]:
-    return "--host", "127.0.0.1", "--port", "0"
-
-
-def _environment(temp: Path) -> dict[str, str]:
-    own = {n: value for n, value in os.environ.items() if not n.startswith(ENV_PREFIX)}
-    return own | {"TMPDIR": str(temp)}
+def _environment(settings: Mapping[str, object], *, temp: Path) -> dict[str, str]:
+    others = {n: value for n, value in os.environ.items() if not n.startswith(ENV_PREFIX)}
+    own = {"host": "127.0.0.1", "port": 0, **settings}
+    given = {f"{ENV_PREFIX}{n.upper()}": str(v) for n, v in own.items() if v is not None}
+    return others | given | {"TMPDIR": str(temp)}
 
 
 def _wait_ready(process: "subprocess.Popen[bytes]", *, printed: Path, started: float) -> str:

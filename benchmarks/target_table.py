@@ -21,16 +21,6 @@ def target_table(result: Result) -> Table:
     return table
 
 
-def figure_table(result: Result) -> Table:
-    """Each figure."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("figure", overflow="fold")
-    table.add_column("", justify="right", no_wrap=True)
-    for figure in result.figures:
-        table.add_row(figure.name, _number(figure.value, figure.unit))
-    return table
-
-
 def fault_notes(result: Result) -> list[str]:
     """What went wrong, the first of it."""
     notes = [f"{fault.name}: {fault.what}" for fault in result.faults[:MOST_SHOWN]]
