@@ -17,7 +17,7 @@ from motionfit.serving.edge.key_file import add_key, remove_key
 from tests.serving.conftest import ServerProcess, problem_of, serving, wait_until
 
 RAW = {"content-type": "video/mp4"}
-CLOSED = ["/model", "/metrics", "/classify", "/reload", "/nothing", "/v2", "//healthz", "/page"]
+CLOSED = ["/model", "/metrics", "/classify", "/reload", "/nothing", "/v2", "/healthz/", "/page"]
 OPEN = ["/", "/healthz", "/readyz", "/docs", "/openapi.json"]
 
 
@@ -29,16 +29,16 @@ class Guarded:
     path: Path
     """The file of the keys."""
     keys: dict[str, str]
+    client: httpx.Client
 
     def get(self, path: str, *, key: str | None = None, **headers: str) -> httpx.Response:
         if key is not None:
             headers["authorization"] = f"Bearer {key}"
-        return httpx.get(f"{self.server.url}{path}", headers=headers, timeout=30)
+        return self.client.get(path, headers=headers)
 
     def post(self, path: str, *, key: str | None = None, content: bytes = b"") -> httpx.Response:
         headers = RAW | ({"authorization": f"Bearer {key}"} if key else {})
-        url = f"{self.server.url}{path}"
-        return httpx.post(url, headers=headers, content=content, timeout=30)
+        return self.client.post(path, headers=headers, content=content)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,9 @@ def guarded(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "admin": add("admin", admin=True),
     }
     with serving("--bundle", bundle, "--keys", path) as running:
-        yield Guarded(server=running.wait_ready(), path=path, keys=keys)
+        url = running.wait_ready().url
+        with httpx.Client(base_url=url, timeout=30) as client:
+            yield Guarded(server=running, path=path, keys=keys, client=client)
 
 
 @pytest.mark.parametrize("path", OPEN)
