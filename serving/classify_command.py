@@ -9,8 +9,11 @@ from motionfit.inference.backends import Backend, Device
 from motionfit.serving.options import BackendOption, BundleOption, DeviceOption, ThreadsOption
 from motionfit.serving.settings import ENV_PREFIX
 
+_OF_THE_SERVER = ("bundle", "backend", "device", "threads")
+
 
 def classify_command(
+    context: typer.Context,
     videos: Annotated[
         list[str],
         typer.Argument(
@@ -48,10 +51,7 @@ def classify_command(
     if timeline and clips is not None:
         raise typer.BadParameter("--timeline looks at all of a video: leave --clips out")
     if is_address(videos[0]):
-        if any(option is not None for option in (bundle, backend, device, threads)):
-            raise typer.BadParameter("the server has its model: leave out what chooses one")
-        if len(videos) == 1:
-            raise typer.BadParameter(f"name a video after {videos[0]}")
+        _check_remote(context, videos)
         failed = classify_remotely(
             videos[0],
             videos[1:],
@@ -75,6 +75,16 @@ def classify_command(
         )
     if failed:
         raise typer.Exit(1)
+
+
+def _check_remote(context: typer.Context, videos: list[str]) -> None:
+    if len(videos) == 1:
+        raise typer.BadParameter(f"name a video after {videos[0]}")
+    for name in _OF_THE_SERVER:
+        # Variables of the server may be set where its clients run.
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise typer.BadParameter(f"--{name} is the server's to choose: leave it out")
 
 
 def _classify_here(
