@@ -4,25 +4,32 @@ Run as ``python -m motionfit.inference.decode_worker FD LIMITS NICE``. Ends when
 """
 
 import contextlib
+import io
 import json
 import os
-import resource
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 from motionfit.inference.clip import ClipSpec
+from motionfit.inference.confinement import confine, limit_memory
 from motionfit.inference.decoding import DecodeLimits
-from motionfit.inference.errors import VideoError, VideoTooLarge
+from motionfit.inference.errors import DecoderCrashed, VideoError, VideoTooLarge
 from motionfit.inference.messages import send
 from motionfit.inference.sampling import Span
 from motionfit.inference.video import Clips, read_clips, read_windows
 
 _GRACE_SECONDS = 2.0
+_CONNECTION = 3  # right after standard input, output and errors
+_DESCRIPTORS = _CONNECTION + 2  # and the file that is received
+# One black pixel. Reading it imports what is imported late, while that is still possible.
+_SMALLEST_GIF = bytes.fromhex(
+    "47494638396101000100800000000000ffffff2c00000000010001000002024401003b"
+)
+_SMALLEST_SPEC = ClipSpec(num_frames=1, frame_rate=10.0, short_side=8, crop=8, num_clips=1)
 
 
 def main() -> None:
@@ -30,12 +37,23 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limits = DecodeLimits(**json.loads(sys.argv[2]))
     os.nice(int(sys.argv[3]))
-    with socket.socket(fileno=int(sys.argv[1])) as connection:
-        _limit_memory(limits)
+    read_clips(io.BytesIO(_SMALLEST_GIF), spec=_SMALLEST_SPEC)
+    with _connection(int(sys.argv[1])) as connection:
+        limit_memory(limits.memory_bytes)
+        os.dup2(1, 2)  # from here on, whatever writes to standard error is moved by a video
+        measures = confine(descriptors=_DESCRIPTORS)
         with contextlib.suppress(EOFError, ConnectionError):
-            send(connection, {"ready": True})
+            send(connection, {"confined": measures})
             while True:
                 _serve_one(connection, limits)
+
+
+def _connection(descriptor: int) -> socket.socket:
+    """The socket to the parent, at the lowest place there is: what is opened comes after it."""
+    if descriptor != _CONNECTION:
+        os.dup2(descriptor, _CONNECTION)
+        os.close(descriptor)
+    return socket.socket(fileno=_CONNECTION)
 
 
 def _serve_one(connection: socket.socket, limits: DecodeLimits) -> None:
@@ -45,33 +63,27 @@ def _serve_one(connection: socket.socket, limits: DecodeLimits) -> None:
     rest = 4 - len(head)
     head += bytes(connection.recv(rest, socket.MSG_WAITALL)) if rest else b""
     body = connection.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
-    with os.fdopen(descriptors[0], "rb") as file, _Clock(limits) as clock:
-        for message, pixels in _answers(file, json.loads(body), limits):
-            with clock.stopped():
-                send(connection, message, pixels)
+    with os.fdopen(descriptors[0], "rb") as file:
+        for message, pixels in _timed(_answers(file, json.loads(body), limits), limits):
+            send(connection, message, pixels)
 
 
-class _Clock:
-    """Ends this process when it works for too long; waiting for the parent does not count.
+def _timed(
+    answers: Iterator[tuple[dict[str, Any], bytes]], limits: DecodeLimits
+) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """The answers, with the kernel ending this process when it works on one for too long.
 
-    A parent that was killed cannot end a decoder that hangs: the kernel does.
+    A parent that was killed cannot end a decoder that hangs; a parent that lives is quicker.
     """
-
-    def __init__(self, limits: DecodeLimits) -> None:
-        self._left_seconds = limits.timeout_seconds + _GRACE_SECONDS
-
-    def __enter__(self) -> Self:
-        signal.setitimer(signal.ITIMER_REAL, self._left_seconds)
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    while True:
+        signal.setitimer(signal.ITIMER_REAL, limits.timeout_seconds + _GRACE_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds)
+        answer = next(answers, None)
         signal.setitimer(signal.ITIMER_REAL, 0)
-
-    @contextlib.contextmanager
-    def stopped(self) -> Iterator[None]:
-        left_seconds, _ = signal.setitimer(signal.ITIMER_REAL, 0)
-        yield
-        signal.setitimer(signal.ITIMER_REAL, left_seconds)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        if answer is None:
+            return
+        yield answer
 
 
 def _answers(
@@ -87,10 +99,16 @@ def _answers(
             }
             yield answer, clips.frames.tobytes()
     except VideoError as error:
-        yield {"error": error.code, "message": str(error), "codec": error.codec}, b""
+        yield _error(error.code, str(error), codec=error.codec)
     except MemoryError:
         message = f"decoding needs more than the {limits.memory_bytes} bytes of memory allowed"
-        yield {"error": VideoTooLarge.code, "message": message, "codec": None}, b""
+        yield _error(VideoTooLarge.code, message)
+    except Exception as error:  # standard error is shut: the parent says it
+        yield _error(DecoderCrashed.code, f"the decoder failed on this video: {error!r:.200}")
+
+
+def _error(code: str, message: str, *, codec: str | None = None) -> tuple[dict[str, Any], bytes]:
+    return {"error": code, "message": message, "codec": codec}, b""
 
 
 def _read(file: BinaryIO, request: dict[str, Any], limits: DecodeLimits) -> Iterator[Clips]:
@@ -99,20 +117,6 @@ def _read(file: BinaryIO, request: dict[str, Any], limits: DecodeLimits) -> Iter
         yield from read_windows(file, spec=spec, span=span, limits=limits, **request["windows"])
     else:
         yield read_clips(file, spec=spec, span=span, limits=limits)
-
-
-def _limit_memory(limits: DecodeLimits) -> None:
-    """Cap the address space at what is in use now plus the limit; leave no core files.
-
-    A lower cap that is there already stays.
-    """
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    ceiling = pages * resource.getpagesize() + limits.memory_bytes
-    _, inherited = resource.getrlimit(resource.RLIMIT_AS)
-    if inherited != resource.RLIM_INFINITY:
-        ceiling = min(ceiling, inherited)
-    resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 if __name__ == "__main__":

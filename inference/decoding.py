@@ -19,6 +19,7 @@ from motionfit.inference.container import (
     read_index,
 )
 from motionfit.inference.errors import UnreadableVideo, VideoError, VideoTooLarge
+from motionfit.inference.limits import DecodeLimits
 from motionfit.inference.picture import Picture, Scaler, display_size
 from motionfit.inference.sampling import (
     EARLY_US,
@@ -28,22 +29,9 @@ from motionfit.inference.sampling import (
     to_microseconds,
 )
 
+__all__ = ["DecodeLimits", "Decoded", "VideoInfo", "VideoReader"]
+
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecodeLimits:
-    """What reading one video may cost."""
-
-    max_pixels: int = 8192 * 4352
-    """Pixels of one picture, width times height."""
-    max_frames: int = 216_000
-    """Frames of a video: two hours at 30 frames a second."""
-    memory_bytes: int = 2 * 1024**3
-    """Address space that the decoding process may take on top of its own. A quarter of it may
-    hold decoded frames."""
-    timeout_seconds: float = 20.0
-    """Wall time for one video in the decoding process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +76,16 @@ class VideoReader:
         self._damaged: set[tuple[int | None, int | None]] = set()
         self._first: VideoFrame | None = None
         self.notes: list[str] = []
-        self._container, self._stream = open_container(file)
+        self._container, self._stream = open_container(file, limits=self._limits)
         try:
             self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
             self.index = read_index(
                 self._container, self._stream, max_frames=self._limits.max_frames
             )
+            self._time_base = self._stream.time_base or FALLBACK_TIME_BASE
+            self.duration_us = self._since_start(self.index.end)
+            if self.index.trusted:
+                self._check_duration()
         except VideoError as error:
             error.codec = self.codec
             self.close()
@@ -101,9 +93,7 @@ class VideoReader:
         except BaseException:
             self.close()
             raise
-        self._time_base = self._stream.time_base or FALLBACK_TIME_BASE
         self._key_times_us = np.array([self._since_start(t) for t, _ in self.index.keys], np.int64)
-        self.duration_us = self._since_start(self.index.end)
 
     def __enter__(self) -> Self:
         return self
@@ -183,7 +173,9 @@ class VideoReader:
             stamps.append(frame.pts)
         if not pictures:
             raise self._nothing_decoded()
-        return Decoded(pictures=pictures, times_us=self._presentation_times(stamps))
+        times_us = self._presentation_times(stamps)
+        self._check_duration()
+        return Decoded(pictures=pictures, times_us=times_us)
 
     def _next_pictures(self, moments: Times, *, scaler: Scaler) -> Iterator[Picture]:
         """The pictures of the first of ``moments``, one or more, up to where seeking is quicker."""
@@ -254,7 +246,7 @@ class VideoReader:
         packets = None if key is None else self._seek(key)
         if packets is None:
             self._container.close()
-            self._container, self._stream = open_container(self._file)
+            self._container, self._stream = open_container(self._file, limits=self._limits)
             packets = demux(self._container, self._stream)
         yield from packets
         yield None
@@ -304,6 +296,13 @@ class VideoReader:
             raise VideoTooLarge(
                 f"pictures of {width} x {height} pixels; at most {self._limits.max_pixels} pixels "
                 "are allowed: scale the video down"
+            )
+
+    def _check_duration(self) -> None:
+        if self.duration_us > self._limits.max_duration_seconds * MICROSECONDS:
+            raise VideoTooLarge(
+                f"the video lasts {self.duration_us / MICROSECONDS:g} s; at most "
+                f"{self._limits.max_duration_seconds:g} s are allowed: cut it"
             )
 
     def _notes_on_pictures(self, frame: VideoFrame) -> list[str]:

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -40,6 +41,8 @@ from motionfit.inference.video import WINDOWS_AT_ONCE, Clips, Source, checked_st
 WORKER = "motionfit.inference.decode_worker"
 _START_SECONDS = 30.0
 _GRACE_SECONDS = 0.25
+_LONGEST_TEXT = 1000
+_OUT_OF_TIME = {-signal.SIGALRM: "time", -signal.SIGPROF: "processor time"}
 _ERRORS = {
     error.code: error
     for error in vars(errors).values()
@@ -77,6 +80,7 @@ class DecoderProcess:
         self._child: _Child | None = None
         self._patience: Patience | None = None
         self._jobs = 0
+        self._confinement: tuple[str, ...] = ()
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -95,6 +99,11 @@ class DecoderProcess:
     def jobs(self) -> int:
         """Videos that the child of now was given."""
         return self._jobs
+
+    @property
+    def confinement(self) -> tuple[str, ...]:
+        """What the child gave up, by names of ``motionfit.inference.confinement``."""
+        return self._confinement
 
     def start(self) -> None:
         """Start the child now, so that the first video need not wait for it.
@@ -179,6 +188,7 @@ class DecoderProcess:
             while counts.total:
                 with self._using:
                     clips = self._answer(child, shape=shape, counts=counts, patience=patience)
+                patience.renew()
                 counts = replace(counts, total=clips.left)
                 try:
                     yield clips
@@ -236,10 +246,7 @@ class DecoderProcess:
             raise
         except TimeoutError:
             self._end_child()
-            raise DecodeTimeout(
-                f"decoding took longer than the {self._limits.timeout_seconds:g} s allowed; "
-                "send a shorter or smaller video"
-            ) from None
+            raise self._timeout("time") from None
         except (OSError, EOFError) as error:
             raise self._crash(child) from error
         except MotionfitError:
@@ -266,7 +273,8 @@ class DecoderProcess:
         self._jobs = 0
         try:
             with Patience(seconds=_START_SECONDS, grace_seconds=0) as patience:
-                receive(child.connection, patience=patience)
+                ready, _ = receive(child.connection, patience=patience)
+            self._confinement = tuple(ready["confined"])
         except BaseException as error:
             self._end_child()
             if isinstance(error, OSError | EOFError):
@@ -290,8 +298,18 @@ class DecoderProcess:
         self._end_child()
         if self._closed:
             return BackendError("the decoder was closed while it read this video")
+        if status in _OUT_OF_TIME:
+            return self._timeout(_OUT_OF_TIME[status])
         how = f"by signal {-status}" if status is not None and status < 0 else f"with {status}"
         return DecoderCrashed(f"the decoder died {how} on this video; it is damaged or hostile")
+
+    def _timeout(self, what: str) -> DecodeTimeout:
+        limits = self._limits
+        seconds = limits.cpu_seconds if what == "processor time" else limits.timeout_seconds
+        return DecodeTimeout(
+            f"decoding took longer than the {seconds:g} s of {what} allowed; send a shorter or "
+            "smaller video"
+        )
 
 
 def _spawn(limits: DecodeLimits, *, nice: int) -> _Child:
@@ -327,20 +345,55 @@ class _Counts:
 
 
 def _clips_of(answer: Any, pixels: bytearray, *, shape: tuple[int, ...], counts: _Counts) -> Clips:
+    """The clips of an answer. Raises the VideoError that it tells of, and anything at a lie."""
     if "error" in answer:
+        codec = answer["codec"]
         error = _ERRORS.get(answer["error"], VideoError)
-        raise error(answer["message"], codec=answer["codec"])
+        raise error(_text(answer["message"]), codec=codec if codec is None else _text(codec))
     frames = np.frombuffer(pixels, np.uint8).reshape(-1, *shape)
     count, left = len(frames), int(answer["left"])
     if not (counts.least <= count <= counts.most and 0 <= left <= counts.total - count):
         raise ValueError(f"{count} clips and {left} to come; expected are {counts}")
-    info = answer["info"] | {"notes": tuple(answer["info"]["notes"])}
     return Clips(
         frames=frames,
         starts_us=np.array(answer["starts_us"], np.int64).reshape(count),
-        info=VideoInfo(**info),
+        info=_info_of(**answer["info"]),
         left=left,
     )
+
+
+def _info_of(
+    *,
+    container: Any,
+    codec: Any,
+    width: Any,
+    height: Any,
+    frame_rate: Any,
+    duration_seconds: Any,
+    notes: Any,
+) -> VideoInfo:
+    return VideoInfo(
+        container=_text(container),
+        codec=_text(codec),
+        width=int(width),
+        height=int(height),
+        frame_rate=None if frame_rate is None else _finite(frame_rate),
+        duration_seconds=_finite(duration_seconds),
+        notes=tuple(_text(note) for note in notes),
+    )
+
+
+def _finite(value: Any) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"expected is a finite number, not {value}")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    """A short line without control characters, which may be shown on a terminal."""
+    if not (isinstance(value, str) and len(value) <= _LONGEST_TEXT and value.isprintable()):
+        raise ValueError(f"expected is a line of text, not {value!r:.100}")
+    return value
 
 
 @contextlib.contextmanager
@@ -363,5 +416,12 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
 
 
 def _environment() -> dict[str, str]:
-    """The parent's environment without the threads that numeric libraries would start."""
-    return os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    """What Python needs of the parent's environment, without the parent's secrets, and without
+    the threads that numeric libraries would start.
+    """
+    kept = {name: value for name, value in os.environ.items() if _is_harmless(name)}
+    return kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def _is_harmless(name: str) -> bool:
+    return name in {"LANG", "LD_LIBRARY_PATH"} or name.startswith(("LC_", "PYTHON"))

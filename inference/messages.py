@@ -18,13 +18,12 @@ _MAX_MESSAGE_BYTES = 1024**2
 
 
 class Patience:
-    """How long one waits for a child's answer, all of its parts together.
-
-    Only the time spent waiting counts. Use as a context manager, or close it.
+    """How long one waits for a child's answer, all of its parts together. Only the time spent
+    waiting counts. Use as a context manager.
     """
 
     def __init__(self, *, seconds: float, grace_seconds: float) -> None:
-        self._left_seconds = seconds
+        self._seconds = self._left_seconds = seconds
         self._grace_seconds = grace_seconds
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._hurried = False
@@ -40,6 +39,10 @@ class Patience:
         """Wait no longer than the grace. From another thread, before this is closed."""
         self.cancelled = True
         os.eventfd_write(self._wake, 1)
+
+    def renew(self) -> None:
+        """Wait as long again for the next answer."""
+        self._left_seconds = self._seconds
 
     def check(self) -> None:
         """Raise Cancelled if this was cancelled."""

@@ -172,7 +172,7 @@ def test_a_hang_ends_at_the_time_limit(
         if stopped:
             os.kill(pid, signal.SIGSTOP)
         begin = time.monotonic()
-        with pytest.raises(DecodeTimeout, match=r"the 0\.4 s allowed"):
+        with pytest.raises(DecodeTimeout, match=r"the 0\.4 s of time allowed"):
             decoder.read_clips(made_clip_path if stopped else slow_video, spec=SPEC)
         assert 0.4 <= time.monotonic() - begin < 4
         assert not running(pid)
@@ -333,7 +333,7 @@ def say(message):
     data = message if isinstance(message, bytes) else json.dumps(message).encode()
     connection.sendall(len(data).to_bytes(4, "big") + data)
 
-say({"ready": True, "bytes": 0})
+say({"confined": [], "bytes": 0})
 socket.recv_fds(connection, 4096, 1)
 %s
 connection.recv(1)
@@ -363,6 +363,15 @@ LIES = {
     "connection.sendall(b'abc')",
     "an endless time": clips(starts="[0, 1, 2**80]"),
     "an unknown field": clips(info="'info': {'notes': [], 'x': 1}"),
+    "a video without a codec": clips(info="'info': {'notes': []}"),
+    "a width that is no number": clips(info=INFO.replace("'width': 1", "'width': 'wide'")),
+    "an endless video": clips(
+        info=INFO.replace("'duration_seconds': 1", "'duration_seconds': 1e999")
+    ),
+    "a codec that moves the cursor": clips(info=INFO.replace("h264", "\\x1b[2J")),
+    "a note of ten lines": clips(info=INFO.replace("[]", "['\\n' * 9]")),
+    "an error as long as a book": "say({'bytes': 0, 'error': 'no-frames', 'message': 'x' * 9999, "
+    "'codec': None})",
     "more clips than asked for": clips(left=1),
     "fewer clips than asked for": clips(count=1, starts="[0]"),
     "no clip at all": clips(count=0, starts="[]"),
