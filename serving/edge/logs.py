@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 import threading
+from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -42,6 +43,11 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         # Further lines are indented, so that only what begins a record stands at the margin.
         return "\n    ".join(_printable(line) for line in super().format(record).split("\n"))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        settings: dict[str, Any] = getattr(record, "settings", {})
+        values = [f"{name} = {value}" for name, value in settings.items()]
+        return "\n".join([super().formatMessage(record), *values])
 
 
 def without_keys(text: str) -> str:

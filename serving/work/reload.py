@@ -58,7 +58,8 @@ class Reloader:
 
     async def close(self) -> None:
         """Wait for the reload that is in progress, and for old models to end."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:  # a reload leaves a task for the model that it replaced
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)

@@ -115,7 +115,7 @@ def test_nothing_that_is_sent_makes_a_line_of_its_own(
         content=b'--X\r\nContent-Disposition: form-data; name="\n{}\n"\r\n\r\n\r\n--X--\r\n',
         headers={"content-type": "multipart/form-data; boundary=X"},
     )
-    client.post("/classify", content=b"x", headers={"content-type": "video/{\"}"})
+    client.post("/classify", content=b"x", headers={"content-type": 'video/{"}'})
     wait_until(lambda: len(records(server)) >= before + 6)
     new = records(server)[before:]
     assert len(new) == 6
@@ -173,6 +173,7 @@ thread = threading.Thread(target=fail_in_thread)
 thread.start()
 thread.join()
 warnings.warn("careful", UserWarning)
+logging.getLogger("any").info("settings", extra={"settings": {"port": 8000}})
 logging.getLogger("any").info("text with a\\nline 2")
 """
 
@@ -190,12 +191,13 @@ def test_a_failure_is_one_record_with_its_traceback_and_a_plain_answer() -> None
     assert "broken" not in done.stdout
     assert '"request_id":"mine"' in done.stdout
     found = [json.loads(line) for line in done.stderr.splitlines()]
-    failure, access, thread, warning, text = found
+    failure, access, thread, warning, settings, text = found
     assert (failure["level"], failure["request_id"]) == ("ERROR", "mine")
     assert "RuntimeError: broken\n" in failure["exc_info"]
     assert (access["status"], access["problem"]) == (500, "internal-error")
     assert "in a thread" in thread["exc_info"]
     assert "careful" in warning["message"]
+    assert settings["settings"] == {"port": 8000}
     assert text["message"] == "text with a\nline 2"
     assert "SSSS" not in done.stderr
 
@@ -203,9 +205,10 @@ def test_a_failure_is_one_record_with_its_traceback_and_a_plain_answer() -> None
 def test_text_for_a_person_begins_a_line_only_with_a_record() -> None:
     done = logged("text")
     at_the_margin = [line for line in done.stderr.splitlines() if not line.startswith("    ")]
-    assert len(at_the_margin) == 5
+    assert len(at_the_margin) == 6
     for line in at_the_margin:
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) ", line)
         assert "forged" not in line
+    assert "\n    port = 8000\n" in done.stderr
     assert "\x1b" not in done.stderr
     assert "SSSS" not in done.stderr
