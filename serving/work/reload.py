@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from motionfit.inference.errors import MotionfitError
 from motionfit.serving.edge.key_file import KeyFile
@@ -15,6 +15,8 @@ from motionfit.serving.settings import Settings
 from motionfit.serving.work.checking import Checked, check, difference_of
 from motionfit.serving.work.engine import Engine
 from motionfit.serving.work.pipeline import Pipeline
+
+_T = TypeVar("_T")
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +38,17 @@ class Reloaded:
 
 
 class Reloader:
-    """Reads the settings again, the bundle that they name, and the file of keys. One at a time."""
+    """Reads the settings again, the bundle that they name, and the file of keys.
+
+    One reload at a time; all who ask while one is in progress share the next one.
+    """
 
     def __init__(self, pipeline: Pipeline, settings: Settings, *, keys: Keys | None) -> None:
         self._pipeline = pipeline
         self._settings = settings
         self._keys = keys
         self._alone = asyncio.Lock()
+        self._next: asyncio.Task[Reloaded] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def reload(self) -> Reloaded:
@@ -50,18 +56,24 @@ class Reloader:
 
         Raises NotReady before the server is, and ReloadFailed: then nothing was changed.
         """
-        return await asyncio.shield(self._start(self._logged()))
+        return await asyncio.shield(self._asked())
 
     def on_signal(self) -> None:
         """Reload in the background; the log tells what became of it."""
-        self._start(self._logged())
+        self._asked()
 
     async def close(self) -> None:
         """Wait for the reload that is in progress, and for old models to end."""
         while self._tasks:  # a reload leaves a task for the model that it replaced
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    def _asked(self) -> asyncio.Task[Reloaded]:
+        """The reload that is yet to begin."""
+        if self._next is None:
+            self._next = self._start(self._logged())
+        return self._next
+
+    def _start(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -75,6 +87,7 @@ class Reloader:
     async def _logged(self) -> Reloaded:
         metrics = self._pipeline.metrics
         async with self._alone:
+            self._next = None
             try:
                 self._pipeline.require_ready()
                 done = await self._reload()

@@ -195,7 +195,8 @@ def test_a_request_in_flight_is_finished_by_the_old_model(
 ) -> None:
     first = shared.version
     shared.point_to(write_other_colours(tmp_path / "other"))
-    with ThreadPoolExecutor(8) as threads, stopped_decoder(shared.server) as child:
+    child = shared.server.children()[0]
+    with ThreadPoolExecutor(8) as threads, stopped([child]):
         hanging = hanging_request(shared, threads)
         second = shared.reload().raise_for_status().json()["model"]["version"]
         assert not hanging.done()
@@ -210,13 +211,15 @@ def test_a_request_in_flight_is_finished_by_the_old_model(
 
 
 @contextmanager
-def stopped_decoder(server: ServerProcess) -> Iterator[int]:
-    child = server.children()[0]
-    os.kill(child, signal.SIGSTOP)
+def stopped(children: list[int]) -> Iterator[None]:
+    """Decoding processes that stand still."""
+    for child in children:
+        os.kill(child, signal.SIGSTOP)
     try:
-        yield child
+        yield
     finally:
-        os.kill(child, signal.SIGCONT)
+        for child in children:
+            os.kill(child, signal.SIGCONT)
 
 
 def hanging_request(running: Reloadable, threads: ThreadPoolExecutor) -> Future[httpx.Response]:
@@ -283,10 +286,14 @@ def test_the_same_model_that_says_something_else_is_refused(
         shared.point_to(shared.link.parent / "colours")
 
 
-def test_reloads_asked_for_together_are_done_one_after_the_other(shared: Reloadable) -> None:
-    with ThreadPoolExecutor(3) as threads:
-        answers = list(threads.map(lambda _: shared.reload(), range(3)))
-    assert [answer.status_code for answer in answers] == [200] * 3
+def test_reloads_asked_for_while_one_is_in_progress_are_one(shared: Reloadable) -> None:
+    before = reloads(shared, "done")
+    with ThreadPoolExecutor(12) as threads:
+        with stopped(shared.server.children()):  # so that the first waits for its check clip
+            answers = [threads.submit(shared.reload) for _ in range(12)]
+            time.sleep(1)
+        assert [answer.result().status_code for answer in answers] == [200] * 12
+    assert 1 <= reloads(shared, "done") - before < 12
 
 
 def test_settings_that_need_a_restart_are_left_and_named(tmp_path: Path) -> None:
@@ -316,15 +323,16 @@ def test_settings_that_need_a_restart_are_left_and_named(tmp_path: Path) -> None
 
 
 def test_reloads_are_counted(shared: Reloadable) -> None:
-    def count(outcome: str) -> float:
-        line = f'motionfit_reloads_total{{outcome="{outcome}"}} '
-        return float(shared.client.get("/metrics").text.split(line)[1].split()[0])
-
-    done, failed = count("done"), count("failed")
+    done, failed = reloads(shared, "done"), reloads(shared, "failed")
     shared.reload().raise_for_status()
     shared.link.unlink()
     try:
         assert shared.reload().status_code == 409
     finally:
         shared.link.symlink_to(shared.link.parent / "colours")
-    assert (count("done"), count("failed")) == (done + 1, failed + 1)
+    assert (reloads(shared, "done"), reloads(shared, "failed")) == (done + 1, failed + 1)
+
+
+def reloads(running: Reloadable, outcome: str) -> float:
+    line = f'motionfit_reloads_total{{outcome="{outcome}"}} '
+    return float(running.client.get("/metrics").text.split(line)[1].split()[0])
