@@ -56,6 +56,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     phrase = HTTPStatus(error.status_code).phrase
     detail = f"{request.method} {request.url.path}: {phrase}. See /docs for what there is"
     code = phrase.lower().replace(" ", "-")
+    request.state.problem = code  # for the access log
     return respond(
         other_problem(error.status_code, code=code, title=phrase, detail=detail), error.headers
     )
