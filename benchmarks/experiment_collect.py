@@ -39,7 +39,14 @@ class Experiment:
     data: Path
     protocol: Protocol
     on: MeasuredOn
-    cross_domain: Path | None = None
+    cross_domain: tuple[Path, ...] = ()
+    """Data sets of other things that are, together, an unlabelled source"""
+
+    def __post_init__(self) -> None:
+        if self.on == "validation" and not self.protocol.validation:
+            raise ExperimentError("this protocol has no validation videos: nothing is chosen on it")
+        if self.protocol.source == "other" and not self.cross_domain:
+            raise ExperimentError("the unlabelled source is another data set: give --cross-domain")
 
     def answers(self, entry: Entry) -> tuple[Job, ...]:
         """The jobs whose answers, averaged, are those of an arm."""
@@ -53,7 +60,7 @@ class Experiment:
 
     def entries(self) -> tuple[Entry, ...]:
         """All that the protocol asks for."""
-        return entries(self.protocol, on=self.on, cross_domain=self.cross_domain is not None)
+        return entries(self.protocol, on=self.on, cross_domain=bool(self.cross_domain))
 
     def jobs(self, patterns: Sequence[str]) -> tuple[Job, ...]:
         """The jobs of the arms whose names match a pattern, and what they need, in order.
