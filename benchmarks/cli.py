@@ -13,6 +13,7 @@ from motionfit.benchmarks.engines_command import engines_command, engines_plot_c
 from motionfit.benchmarks.experiment_command import (
     experiment_command,
     experiment_report_command,
+    experiment_schedule_command,
 )
 from motionfit.benchmarks.flow_bench_command import flow_command
 from motionfit.benchmarks.gpu_command import gpu_command
@@ -284,6 +285,7 @@ app.command("engines")(engines_command)
 app.command("gpu")(gpu_command)
 app.command("engines-plot")(engines_plot_command)
 app.command("experiment")(experiment_command)
+app.command("experiment-schedule")(experiment_schedule_command)
 app.command("experiment-report")(experiment_report_command)
 
 

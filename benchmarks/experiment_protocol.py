@@ -123,8 +123,8 @@ class Protocol(Record):
     source: Source = "own"
     """The unlabelled videos: all of the training groups, or another data set, which is given."""
     resampled: Resampled = "class-groups"
-    """What intervals draw anew besides seeds. ``subjects``: a group is a person in all classes, and
-    the splits are folds, so that persons of all folds are drawn together, and seeds of all folds."""
+    """What intervals draw anew besides seeds. ``subjects``: a group is a person in all classes and
+    a split a fold; persons of all folds are drawn together, and so are the seeds of all folds."""
 
 
 def _groups(first: int, last: int) -> tuple[str, ...]:

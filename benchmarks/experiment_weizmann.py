@@ -5,8 +5,8 @@ Fixed before its first result:
 - Target weizmann10, where a group is one of nine persons, who do each of ten actions once. Three
   folds of three persons are the test videos in turn. Of the other six, three are labelled, by each
   seed anew: 30 videos. The videos of the remaining three are not used.
-- The source is all of ucf101_10, without labels: other actions, other cameras. The teacher is trained
-  on the flow of the 30 labelled videos; student and fine-tuning follow, as in the main protocol.
+- The source is all of ucf101_10, without labels: other actions, other cameras. The teacher is
+  trained on the flow of the 30 labelled videos; student and fine-tuning follow.
 - Recipe and numbers of clips are the main protocol's. Nothing is chosen here, so there is no
   validation.
 - The primary comparison is again MotionFit with random initialisation given as many clips. Beside

@@ -23,6 +23,7 @@ from motionfit.benchmarks.experiment_result import (
     write_experiment,
 )
 from motionfit.benchmarks.experiment_statistics import Table, two_way
+from motionfit.benchmarks.experiment_tables import Resampling, tables
 from motionfit.benchmarks.experiment_text import primary_sentence
 from motionfit.benchmarks.machine import describe
 from motionfit.benchmarks.result import ResultError
@@ -39,6 +40,9 @@ SET = VideoSet(
     frame_rates=(29.97,) * 4 + (25.0,) * 8,
 )
 SETS = {"split2": SET, "split3": SET.model_copy(update={"split": "split3"})}
+
+
+BY = Resampling(sets=SETS, seed=0)
 
 
 def arm(
@@ -102,9 +106,45 @@ def test_both_ways_at_once_are_wider_than_either() -> None:
     assert widths[0] == pytest.approx(np.hypot(widths[1], widths[2]), rel=0.15)
 
 
+def test_values_that_are_not_there_are_left_out() -> None:
+    nan = np.nan
+    values = np.array([[1.0, 1, nan, nan], [0, 0, 1, 0]])
+    estimate = two_way([Table(values=values, clusters=np.array([0, 0, 1, 1]))], seed=0)
+    assert estimate.value == pytest.approx(3 / 6)
+
+
+def test_persons_of_all_folds_are_drawn_together() -> None:
+    # Of four persons, two in each fold, two are always told right: with both folds, as with one
+    # table of four clusters, from none to all are drawn.
+    folds = {
+        f"fold{number}": VideoSet(
+            split=f"fold{number}",
+            videos=tuple(f"{number}{place}.avi" for place in range(4)),
+            true=(0, 1, 0, 1),
+            groups=(f"a{number}", f"a{number}", f"b{number}", f"b{number}"),
+            frame_rates=(25.0,) * 4,
+        )
+        for number in (1, 2)
+    }
+    lines = [
+        (arm("motionfit", (0,) * 12, seed=seed, split=fold), np.array([right, right, 0.0, 0.0]))
+        for seed in (0, 1)
+        for fold, right in (("fold1", 1.0), ("fold2", 1.0))
+    ]
+    (table,) = tables(lines, by=Resampling(sets=folds, seed=0, resampled="subjects"))
+    assert table.values.shape == (2, 8)
+    assert len(set(table.clusters.tolist())) == 4
+    assert table.clusters[0] == table.clusters[1] != table.clusters[2]
+    (partial,) = tables(lines[:-1], by=Resampling(sets=folds, seed=0, resampled="subjects"))
+    assert np.isnan(partial.values[1, 4:]).all()
+    assert two_way([partial], seed=0).value == 0.5
+    apart = tables(lines, by=Resampling(sets=folds, seed=0))
+    assert [one.values.shape for one in apart] == [(2, 4), (2, 4)]
+
+
 def test_measures_of_an_arm_are_those_of_the_answers() -> None:
     cells = [arm(MOTIONFIT, wrong(0), retimed=wrong(0, 1, 4)), arm(RANDOM, wrong(0, 4, 5))]
-    ours, random = summaries(cells, sets=SETS, seed=0)
+    ours, random = summaries(cells, by=BY)
     measures = {one.name: one for one in ours.measures}
     assert measures["top1"].value.value == pytest.approx(11 / 12, abs=1e-5)
     assert measures["within-29.97"].value.value == 0.75
@@ -127,7 +167,7 @@ def test_differences_are_of_cells_that_both_arms_have() -> None:
         arm("mars", wrong(0), split="split3"),
         arm("mars", wrong(0), split="split3", labels=1),
     ]
-    (one,) = comparisons(cells, sets=SETS, seed=0)
+    (one,) = comparisons(cells, by=BY)
     assert (one.name, one.cells) == ("labels3/motionfit-mars", 2)
     assert one.top1.value == pytest.approx((2 / 12 + 1 / 12) / 2, abs=1e-5)
 
@@ -167,6 +207,7 @@ def test_several_networks_answer_by_the_mean_of_their_scores() -> None:
 
 
 EXPLORED = PROTOCOL.exploratory[0].arm
+TWO_SEEDS = PROTOCOL.model_copy(update={"seeds": (0, 1)})
 
 
 def result(**changes: Any) -> ExperimentResult:
@@ -178,7 +219,7 @@ def result(**changes: Any) -> ExperimentResult:
         for split in SETS
     ]
     cells.append(arm(EXPLORED, wrong(0), seed=0, split="split2", labels=3))
-    compared = comparisons(cells, sets=SETS, seed=0)
+    compared = comparisons(cells, by=BY)
     values: dict[str, Any] = {
         "command": "motionfit-bench experiment runs --data ucf101_10",
         "created_utc": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
@@ -186,13 +227,13 @@ def result(**changes: Any) -> ExperimentResult:
         "trained_by": ("0123456",),
         "measured_on": "test",
         "dataset": "ucf101_10",
-        "protocol": PROTOCOL,
+        "protocol": TWO_SEEDS,
         "machine": describe(),
         "libraries": {},
         "resampling_seed": 0,
         "labels": CLASSES,
         "primary": next(one for one in compared if one.name == f"labels3/motionfit-{RANDOM}"),
-        "summaries": summaries(cells, sets=SETS, seed=0),
+        "summaries": summaries(cells, by=BY),
         "comparisons": compared,
         "spent": (),
         "missing": ("split2-seed4-labels3/mers",),
@@ -211,7 +252,7 @@ def test_the_report_is_drawn_from_the_results_file_alone(tmp_path: Path) -> None
     text = (tmp_path / "out" / "report.md").read_text()
     assert "| mars |" in text
     main, explored = text.split("## Exploratory")
-    assert EXPLORED in explored
+    assert "| motion | 91.7% | - | - | - |" in explored  # R = 1 alone was run
     assert EXPLORED not in main
     assert "split2-seed4-labels3/mers" in text
     assert primary_sentence(result()) in text
@@ -231,6 +272,10 @@ def test_the_verdict_is_that_of_the_interval() -> None:
     assert "is worse than" in primary_sentence(result(primary=low))
     assert "cannot be told from" in primary_sentence(result(primary=high))
     assert "not measured yet" in primary_sentence(result(primary=None))
+
+
+def test_there_is_no_verdict_before_all_cells_of_the_primary_comparison_are_there() -> None:
+    assert primary_sentence(result(protocol=PROTOCOL)).startswith("No verdict yet: of the 10 cells")
 
 
 def test_a_results_file_goes_to_disk_and_back(tmp_path: Path) -> None:
