@@ -70,7 +70,8 @@ def left_table(experiment: Experiment, jobs: Sequence[Job]) -> Table:
     for one in stages:
         table.add_row(one.stage, str(one.jobs), _minutes(one.minutes))
     known = [one.minutes for one in stages if one.minutes is not None]
-    table.add_row("all", str(sum(one.jobs for one in stages)), _minutes(sum(known)))
+    more = " and more" if len(known) < len(stages) else ""
+    table.add_row("all", str(sum(one.jobs for one in stages)), _minutes(sum(known)) + more)
     return table
 
 

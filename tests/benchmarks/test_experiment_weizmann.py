@@ -18,7 +18,7 @@ from motionfit.benchmarks.experiment_weizmann import WEIZMANN
 from motionfit.training.manifest import read_manifest
 
 DATA, SOURCE = Path("/persons"), Path("/others")
-REAL = Path("/work/shared/data/weizmann10")
+REAL = Path(__file__).parents[3] / "shared" / "data" / "weizmann10"
 ALL = entries(WEIZMANN, on="test", cross_domain=True)
 JOBS = in_order(
     job
