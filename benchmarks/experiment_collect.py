@@ -147,11 +147,11 @@ def _measured(experiment: Experiment, entries: Sequence[Entry]) -> _Measured:
         jobs=done,
         cells=tuple(cell_of(entry, own) for entry, own in read.items()),
         labels=next(iter(read.values()))[0].labels,
-        sets=_sets(read),
+        sets=video_sets(read),
     )
 
 
-def _sets(read: Mapping[Entry, Sequence[Answers]]) -> Mapping[str, VideoSet]:
+def video_sets(read: Mapping[Entry, Sequence[Answers]]) -> Mapping[str, VideoSet]:
     """The videos of each split. Raises ExperimentError when not all networks saw the same ones."""
     labels = {one.labels for own in read.values() for one in own}
     if len(labels) > 1:

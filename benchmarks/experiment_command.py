@@ -153,10 +153,10 @@ def experiment_report_command(
 
     result = read_experiment(results)
     output.mkdir(parents=True, exist_ok=True)
-    pictures = (
-        ("Accuracy of each arm, and differences", "arms.png", draw_arms),
-        ("Accuracy against the number of labelled groups", "curve.png", draw_curve),
-    )
+    pictures = [("Accuracy of each arm, and differences", "arms.png", draw_arms)]
+    if len({one.labelled_groups for one in result.summaries}) > 1:
+        curve = ("Accuracy against the number of labelled groups", "curve.png", draw_curve)
+        pictures.append(curve)
     for _, file, draw in pictures:
         with written_whole(output / file) as unfinished:
             draw(result, unfinished)

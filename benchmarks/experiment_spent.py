@@ -86,8 +86,9 @@ def _size(job: Job) -> int:
 
 
 def _minutes_left(job: Job, *, rate: float, runs: Path) -> float:
-    """Of a job that was begun, less what it has taken so far, for it goes on."""
-    return max(0.0, rate * _size(job) - _seconds(job, runs=runs)) / 60
+    """Of a training that was begun, less what it has taken so far, for it goes on."""
+    spent = _seconds(job, runs=runs) if job.resumed else 0.0
+    return max(0.0, rate * _size(job) - spent) / 60
 
 
 def _seconds(job: Job, *, runs: Path) -> float:

@@ -43,8 +43,7 @@ def markdown(result: ExperimentResult, *, pictures: Sequence[tuple[str, str]]) -
         table(_comparison_lines(result, arms={one.arm for one in main})),
         "## Within each frame rate",
         table(_rate_lines(main)),
-        "## More and fewer labels",
-        table(_curve_lines(result)),
+        *_curve(result),
         *schedule_text(result),
         *exploratory_text(result),
         *(f"![{title}]({file})" for title, file in pictures),
@@ -125,7 +124,7 @@ def _folds_setting(result: ExperimentResult) -> list[str]:
     folds = "; ".join(f"{one.name}: {', '.join(one.test)}" for one in result.protocol.splits)
     videos = sum(len(one.videos) for one in result.video_sets)
     return [
-        f"persons of a group each, and who is tested where: {folds}; labels are from the others",
+        f"a group is a person; tested are, in turn, {folds}; labels are from the others",
         f"the source of all pseudo-labels is {_sources(result)}, without labels",
         "nothing was chosen on these videos",
         f"{videos} test videos: differences of 5 points are noise, and intervals over so few "
@@ -204,6 +203,11 @@ def _rate_lines(summaries: Sequence[Summary]) -> list[Line]:
             ]
         lines.append(cells)
     return lines
+
+
+def _curve(result: ExperimentResult) -> list[str]:
+    lines = _curve_lines(result)
+    return ["## More and fewer labels", table(lines)] if len(lines) > 1 else []
 
 
 def _curve_lines(result: ExperimentResult) -> list[Line]:

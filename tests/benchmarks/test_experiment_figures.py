@@ -11,20 +11,23 @@ import typer
 from typer.testing import CliRunner
 
 from motionfit.benchmarks.experiment_answers import Answers, read_answers, write_answers
-from motionfit.benchmarks.experiment_collect import cell_of
+from motionfit.benchmarks.experiment_collect import cell_of, video_sets
 from motionfit.benchmarks.experiment_command import experiment_report_command
 from motionfit.benchmarks.experiment_figures import comparisons, summaries
 from motionfit.benchmarks.experiment_protocol import MOTIONFIT, PROTOCOL, RANDOM, Cell, Entry
 from motionfit.benchmarks.experiment_result import (
     ArmCell,
+    ArmSpent,
     ExperimentResult,
     VideoSet,
     read_experiment,
     write_experiment,
 )
+from motionfit.benchmarks.experiment_runner import ExperimentError
 from motionfit.benchmarks.experiment_statistics import Table, two_way
 from motionfit.benchmarks.experiment_tables import Resampling, tables
-from motionfit.benchmarks.experiment_text import primary_sentence
+from motionfit.benchmarks.experiment_text import markdown, primary_sentence
+from motionfit.benchmarks.experiment_weizmann import WEIZMANN
 from motionfit.benchmarks.machine import describe
 from motionfit.benchmarks.result import ResultError
 from motionfit.training.manifest import Row
@@ -288,3 +291,47 @@ def test_what_is_no_result_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(text)
     with pytest.raises(ResultError, match=r"results\.json"):
         read_experiment(tmp_path / "results.json")
+
+
+def test_a_report_on_persons_says_who_was_tested_what_was_the_source_and_what_is_noise() -> None:
+    persons = result(protocol=WEIZMANN, cross_domain=("ucf101_10",))
+    text = markdown(persons, pictures=[])
+    assert "fold2: ido, ira, lena" in text
+    assert "source of all pseudo-labels is ucf101_10" in text
+    assert "differences of 5 points are noise" in text
+    assert "seeds x subjects" in text
+    assert "its own schedule" not in text
+
+
+def test_minutes_of_each_arm_stand_in_the_report() -> None:
+    spent = ArmSpent(name="labels3/mars", cells=4, minutes=41.26)
+    assert "| labels3/mars | 4 | 41.3 |" in markdown(result(spent_by_arm=(spent,)), pictures=[])
+
+
+def test_exploratory_tables_are_by_generator_and_r_and_by_granularity() -> None:
+    cells = [
+        *(
+            arm(f"{kind}-generator-R{r}", wrong(*range(r)))
+            for kind in ("flow", "rgb")
+            for r in (1, 3)
+        ),
+        arm("granularity-tsn", wrong(0, 1)),
+        arm(MOTIONFIT, wrong()),
+    ]
+    text = markdown(result(cells=tuple(cells), summaries=summaries(cells, by=BY)), pictures=[])
+    assert "| generator | R = 1 | R = 2 | R = 3 | R = 4 |" in text
+    assert "| appearance | 91.7% | - | 75.0% | - |" in text
+    assert "| clip | 100.0% |" in text
+    assert "| tsn | 83.3% |" in text
+    assert "in the cell split2-seed0-labels3 alone: it suggests and does not show" in text
+
+
+def test_networks_that_saw_different_videos_are_not_averaged() -> None:
+    entry = Entry(cell=Cell(split=PROTOCOL.splits[0], seed=0, labels=3), arm="two-stream")
+    one = answers([[0.5, 0.4, 0.1], [0.6, 0.2, 0.2], [0.5, 0.1, 0.4]])
+    other = one.model_copy(update={"videos": ("a.mp4", "b.mp4", "d.mp4")})
+    with pytest.raises(ExperimentError, match="other videos"):
+        video_sets({entry: [one, other]})
+    strange = one.model_copy(update={"labels": ("apple", "pear", "quince")})
+    with pytest.raises(ExperimentError, match="different classes"):
+        video_sets({entry: [one, strange]})
