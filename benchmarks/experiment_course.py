@@ -70,8 +70,9 @@ def left_table(experiment: Experiment, jobs: Sequence[Job]) -> Table:
     for one in stages:
         table.add_row(one.stage, str(one.jobs), _minutes(one.minutes))
     known = [one.minutes for one in stages if one.minutes is not None]
-    more = " and more" if len(known) < len(stages) else ""
-    table.add_row("all", str(sum(one.jobs for one in stages)), _minutes(sum(known)) + more)
+    more = " and more" if known and len(known) < len(stages) else ""
+    total = _minutes(sum(known) if known or not stages else None) + more
+    table.add_row("all", str(sum(one.jobs for one in stages)), total)
     return table
 
 

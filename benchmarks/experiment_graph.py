@@ -333,7 +333,7 @@ class Stages:
 def _listed(sources: tuple[Path, ...]) -> Job:
     file = f"{CROSS_DOMAIN}.csv"
     return Job(
-        name=CROSS_DOMAIN,
+        name="sources",
         program="sources",
         arguments=(*map(str, sources), "-o", file),
         resumed=None,

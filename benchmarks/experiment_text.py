@@ -127,8 +127,7 @@ def _folds_setting(result: ExperimentResult) -> list[str]:
         f"a group is a person; tested are, in turn, {folds}; labels are from the others",
         f"the source of all pseudo-labels is {_sources(result)}, without labels",
         "nothing was chosen on these videos",
-        f"{videos} test videos: differences of 5 points are noise, and intervals over so few "
-        "persons and seeds are rather too narrow",
+        f"{videos} test videos: differences of 5 points are noise",
     ]
 
 
