@@ -14,6 +14,7 @@ from motionfit.benchmarks.engines_command import engines_command, engines_plot_c
 from motionfit.benchmarks.experiment_command import (
     experiment_command,
     experiment_report_command,
+    experiment_schedule_command,
 )
 from motionfit.benchmarks.flow_bench_command import flow_command
 from motionfit.benchmarks.gpu_command import gpu_command
@@ -292,6 +293,7 @@ app.command("endure")(endure_command)
 app.command("mutants")(mutants_command)
 app.command("install")(install_command)
 app.command("experiment")(experiment_command)
+app.command("experiment-schedule")(experiment_schedule_command)
 app.command("experiment-report")(experiment_report_command)
 
 
