@@ -74,8 +74,8 @@ def _add_middlewares(
             allow_headers=["Authorization", "Content-Type", "X-API-Key", REQUEST_ID],
             expose_headers=["Retry-After", "Server-Timing", REQUEST_ID],
         )
-    app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog, metrics=metrics)
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestIds)
 
 

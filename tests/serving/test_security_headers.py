@@ -1,12 +1,15 @@
 """What browsers may do with the answers: little, unless it is allowed by name."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.serving.conftest import ServerProcess, serving
+from motionfit.serving.app import create_app
+from motionfit.serving.settings import Settings
+from tests.serving.conftest import ServerProcess, problem_of, serving
 
 ORIGIN = "https://app.example"
 PREFLIGHT = {
@@ -30,6 +33,22 @@ def test_refused_uploads_have_the_headers_too(client: httpx.Client) -> None:
     headers = client.post("/classify", content=b"x" * (1024**2 + 1)).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["content-security-policy"].startswith("default-src 'none'")
+
+
+def test_a_failure_of_the_server_has_the_headers_too(bundle: Path) -> None:
+    async def answer() -> httpx.Response:
+        app = create_app(Settings(bundle=bundle))
+        async with app.router.lifespan_context(app):
+            app.state.pipeline.require_ready = lambda: 1 / 0
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+                return await client.get("/readyz", headers={"x-request-id": "mine"})
+
+    response = asyncio.run(answer())
+    problem = problem_of(response)
+    assert (problem.status, problem.code, problem.request_id) == (500, "internal-error", "mine")
+    assert response.headers["x-request-id"] == "mine"
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 def test_the_page_runs_only_what_this_server_sends(client: httpx.Client) -> None:
