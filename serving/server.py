@@ -33,6 +33,7 @@ def serve(settings: Settings) -> None:
     cannot be loaded or does not answer the warm-up clip.
     """
     configure_logging(settings.log_format)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     _raise_file_limit()
     with _listen(settings.host, settings.port) as listener:
         app = create_app(settings)
@@ -57,6 +58,7 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         ws="none",
         lifespan="on",
         log_config=None,
+        access_log=False,
         server_header=False,
         timeout_graceful_shutdown=math.ceil(longest) + _DRAIN_SECONDS,
     )

@@ -120,8 +120,10 @@ def classify_routes(pipeline: Pipeline, settings: Settings) -> APIRouter:
 
 
 async def _response(answer: Answer, *, timings_ms: dict[str, float]) -> Response:
-    # A timeline may have thousands of windows, and others wait for this thread.
-    body = await asyncio.to_thread(_json, answer, timings_ms)
+    if answer.timeline is None:
+        body = _json(answer, timings_ms)
+    else:  # thousands of windows, while others wait for this thread
+        body = await asyncio.to_thread(_json, answer, timings_ms)
     entries = (f"{stage};dur={ms:.3f}" for stage, ms in timings_ms.items())
     headers = {"Server-Timing": ", ".join(entries)}
     return Response(body, headers=headers, media_type="application/json")

@@ -9,7 +9,7 @@ from motionfit.serving.errors import Overloaded
 from motionfit.serving.work.deadline import Deadline
 
 _MEMORY = 0.9  # what a request's time weighs beside the next one's, in the average
-_MARGIN = 1.5  # some videos take longer than the average
+_MARGIN = 2.0  # others may come to share the machine, and some videos take longer than most
 
 
 class Admission:

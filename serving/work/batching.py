@@ -1,12 +1,12 @@
 """Clips of several requests, given to the model together by the one thread that owns it."""
 
 import asyncio
+import os
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from motionfit.inference.runner import Output, Runner
 
+NICE = 5
+"""How far the model stands back behind the thread that talks to clients."""
 
-@dataclass(eq=False)
+
+@dataclass(eq=False, repr=False)
 class Waiting:
     """A request's clips, some of which may have been taken already."""
 
@@ -81,8 +84,9 @@ class ClipQueue:
 
     def remove(self, request: Waiting) -> None:
         """Let it wait no longer. What a batch has taken already is not taken back."""
-        with self._changed, suppress(ValueError):
-            self._requests.remove(request)
+        with self._changed:
+            if request in self._requests:
+                self._requests.remove(request)
 
     def close(self) -> None:
         """Nothing comes any more."""
@@ -167,6 +171,8 @@ class ModelThread:
         self._thread.join()
 
     def _own(self, open_model: Callable[[], Runner], opened: "Future[str]") -> None:
+        # For this thread, and those that the runtime starts from it: Linux counts by thread.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         try:
             runner = open_model()
         except BaseException as error:

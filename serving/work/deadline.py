@@ -25,11 +25,6 @@ class Deadline:
         """Seconds that are left, at least 0."""
         return max(0.0, self.end - time.monotonic())
 
-    def check(self) -> None:
-        """Raise DeadlineExceeded when no time is left."""
-        if not self.remaining():
-            raise self.exceeded()
-
     def exceeded(self) -> DeadlineExceeded:
         """The error of a request that was being worked on when its time was up."""
         return DeadlineExceeded(

@@ -14,7 +14,10 @@ from motionfit.serving.work.admission import Admission
 from motionfit.serving.work.deadline import Deadline
 from motionfit.serving.work.decoding import DecoderPool
 
-_STAND_BACK = 10  # how nice the decoder of timelines is
+# How nice decoders are: where cores are short, who only wants to be told so gets his answer first,
+# and timelines come last.
+_VIDEOS_NICE = 5
+_TIMELINES_NICE = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +32,7 @@ class Lane:
         """The lane for the clips of videos."""
         return cls(
             admission=Admission(settings.queue_size, servers=settings.decoders),
-            decoders=_pool(settings, metrics, size=settings.decoders, spares=1),
+            decoders=_pool(settings, metrics, size=settings.decoders, spares=1, nice=_VIDEOS_NICE),
         )
 
     @classmethod
@@ -37,7 +40,7 @@ class Lane:
         """The lane for timelines: one at a time, and only where the others leave room."""
         return cls(
             admission=Admission(settings.queue_size, servers=1),
-            decoders=_pool(settings, metrics, size=1, nice=_STAND_BACK),
+            decoders=_pool(settings, metrics, size=1, nice=_TIMELINES_NICE),
         )
 
     @contextmanager
@@ -53,7 +56,7 @@ class Lane:
 
 
 def _pool(
-    settings: Settings, metrics: Metrics, *, size: int, spares: int = 0, nice: int = 0
+    settings: Settings, metrics: Metrics, *, size: int, nice: int, spares: int = 0
 ) -> DecoderPool:
     return DecoderPool(
         size,

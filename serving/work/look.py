@@ -1,13 +1,11 @@
 """One request's way through a decoder and the model."""
 
 import time
-from dataclasses import replace
 from typing import BinaryIO
 
-import numpy as np
-
-from motionfit.inference.classifier import Answer, answer
+from motionfit.inference.classifier import Answer, answer, joined
 from motionfit.inference.runner import Output
+from motionfit.inference.timeline import default_stride_seconds
 from motionfit.inference.video import Clips
 from motionfit.serving.work.ask import Ask
 from motionfit.serving.work.decoding import DecoderPool
@@ -24,58 +22,66 @@ class Look:
         self._stride_seconds: float | None = None
         if ask.timeline:
             spec = engine.bundle.spec
-            self._stride_seconds = ask.stride_seconds or spec.clip_seconds / 2
+            self._stride_seconds = ask.stride_seconds or default_stride_seconds(spec)
         self._timings_ms = dict.fromkeys(("queue", "decode", "batch", "infer"), 0.0)
         self._last = time.perf_counter()
-        self._clips: list[Clips] = []
-        self._outputs: list[Output] = []
+        self._seen: list[tuple[Output, Clips]] = []
 
     async def at(self, video: BinaryIO, *, decoders: DecoderPool) -> None:
         """Decode the video, which is closed afterwards, and give its clips to the model."""
-        spec, span = self._engine.bundle.spec, self._ask.span
-        async with decoders.lend(video) as lease:
-            self.begun = True
-            self._count("queue")
-            if self._stride_seconds is None:
-                clips = await lease.read_clips(spec=spec, num_clips=self._ask.clips, span=span)
-                self._count("decode")
-            else:
-                windows = lease.read_windows(
-                    spec=spec,
-                    stride_seconds=self._stride_seconds,
-                    span=span,
-                    max_windows=self._max_windows,
-                )
-                async for chunk in windows:
-                    self._count("decode")
-                    await self._infer(chunk)
         if self._stride_seconds is None:
-            await self._infer(clips)
+            await self._at_clips(video, decoders)
+        else:
+            await self._at_windows(video, decoders, stride_seconds=self._stride_seconds)
 
     def answer(self) -> Answer:
         """The answer. Takes milliseconds for a long timeline."""
-        logits, embeddings = zip(*self._outputs, strict=True)
-        clips = Clips(
-            frames=self._clips[0].frames,
-            starts_us=np.concatenate([clips.starts_us for clips in self._clips]),
-            info=self._clips[-1].info,
-        )
+        output, clips = joined(self._seen)
         return answer(
-            Output(np.concatenate(logits), np.concatenate(embeddings)),
+            output,
             clips,
             bundle=self._engine.bundle,
             top=self._ask.top,
             timings_ms=self._timings_ms,
+            span=self._ask.span,
+            embedding=self._ask.embedding,
+            stride_seconds=self._stride_seconds,
         )
+
+    async def _at_clips(self, video: BinaryIO, decoders: DecoderPool) -> None:
+        async with decoders.lend(video) as lease:
+            self._begin()
+            clips = await lease.read_clips(
+                spec=self._engine.bundle.spec, num_clips=self._ask.clips, span=self._ask.span
+            )
+            self._count("decode")
+        await self._infer(clips)
+
+    async def _at_windows(
+        self, video: BinaryIO, decoders: DecoderPool, *, stride_seconds: float
+    ) -> None:
+        async with decoders.lend(video) as lease:
+            self._begin()
+            windows = lease.read_windows(
+                spec=self._engine.bundle.spec,
+                stride_seconds=stride_seconds,
+                span=self._ask.span,
+                max_windows=self._max_windows,
+            )
+            async for chunk in windows:
+                self._count("decode")
+                await self._infer(chunk)
+
+    def _begin(self) -> None:
+        self.begun = True
+        self._count("queue")
 
     async def _infer(self, clips: Clips) -> None:
         output, infer_ms = await self._engine.run(clips.frames)
         self._count("batch")
         self._timings_ms["batch"] -= infer_ms
         self._timings_ms["infer"] += infer_ms
-        self._outputs.append(output)
-        none = np.empty((0, *clips.frames.shape[1:]), np.uint8)
-        self._clips.append(replace(clips, frames=none))  # the pictures have been seen
+        self._seen.append((output, clips.without_frames()))
 
     def _count(self, stage: str) -> None:
         """The time since the last call was spent on ``stage``."""
