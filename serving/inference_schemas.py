@@ -1,7 +1,7 @@
 """The JSON of the Open Inference Protocol v2, as far as one model for clips needs it."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -89,7 +89,7 @@ class InputTensor(_Schema):
     """A tensor that a client sends."""
 
     name: str
-    shape: tuple[int, ...]
+    shape: tuple[Annotated[int, Field(ge=0, le=2**31)], ...] = Field(max_length=8)
     datatype: str
     parameters: Parameters = Field(default_factory=dict)
     data: list[Any] | None = Field(

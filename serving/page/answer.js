@@ -13,9 +13,8 @@ const STAGES = [
 
 /** Show an answer. `colour` numbers the labels that the timeline shows; `plain` says why none. */
 export function showAnswer({ answer, uploadMs, requestId, threshold, colour, plain }) {
-  const best = answer.top[0];
   byId("verdict").textContent = answer.label ?? "None of these";
-  byId("why").textContent = [explain(answer.label, best, threshold), plain].filter(Boolean).join(" ");
+  byId("why").textContent = [explain(answer, threshold), plain].filter(Boolean).join(" ");
   byId("top").replaceChildren(...answer.top.map((entry) => bar(entry, colour)));
   if (threshold) mark(threshold);
   byId("threshold").textContent =
@@ -24,12 +23,15 @@ export function showAnswer({ answer, uploadMs, requestId, threshold, colour, pla
   showVideo(answer, requestId);
 }
 
-function explain(label, best, threshold) {
+function explain({ label, top, timeline }, threshold) {
+  const best = top[0];
   if (label !== null) return `${percent(best.score)} sure`;
   const enough = threshold ? `; a name is given from ${percent(threshold)} on` : "";
   return (
     `The closest is ${best.label} with ${percent(best.score)}${enough}. ` +
-    "The video probably shows something that this model was not taught."
+    (timeline?.segments.length
+      ? "Only some parts look like one of its actions."
+      : "The video probably shows something that this model was not taught.")
   );
 }
 

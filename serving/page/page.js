@@ -128,6 +128,7 @@ function answered(reply, plain) {
   }
   show("answer");
   showWatch();
+  document.title = `${answer.label ?? "None of these"} · motionfit`;
   say(`Answered: ${answer.label ?? "none of these"}, ${percent(answer.top[0].score)}.`);
   if (takeFocus) byId("verdict").focus({ preventScroll: true });
 }

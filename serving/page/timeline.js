@@ -59,7 +59,7 @@ export class TimelineView {
 
   /** Show a timeline over `seconds` of video; `threshold` is the score of "none of these". */
   show({ segments, windows, stride_seconds: stride }, { seconds, threshold, colour }) {
-    this.#end = seconds;
+    this.#end = Math.max(seconds, 0.001); // a single picture may last no time
     this.#step = stride;
     this.#seek.max = seconds;
     this.#segments = segments;
@@ -83,28 +83,29 @@ export class TimelineView {
     this.#root.style.setProperty("--at", this.#seconds / this.#end);
     this.#seek.value = this.#seconds;
     this.#tell(this.#seconds);
-    const { label, score } = this.#window(this.#seconds);
-    const spoken = `${clock(this.#seconds, this.#end)}: ${label ?? NONE}, ${percent(score)}`;
+    const [name, score] = this.#named(this.#seconds);
+    const spoken = `${clock(this.#seconds, this.#end)}: ${name}, ${score}`;
     if (this.#seek.getAttribute("aria-valuetext") !== spoken)
       this.#seek.setAttribute("aria-valuetext", spoken);
     [...this.#list.querySelectorAll("button")].forEach((button, index) => {
-      const { start_seconds: start, end_seconds: end } = this.#segments[index];
-      const here = this.#seconds >= start && this.#seconds < end;
-      if (here) button.setAttribute("aria-current", "true");
+      if (within(this.#seconds, this.#segments[index])) button.setAttribute("aria-current", "true");
       else button.removeAttribute("aria-current");
     });
   }
 
   #tell(seconds) {
-    const { label, score } = this.#window(seconds);
-    const [time, name, value] = this.#now.children;
+    const [time, name, score] = this.#now.children;
     time.textContent = clock(seconds, this.#end);
-    name.textContent = label ?? NONE;
-    value.textContent = percent(score);
+    [name.textContent, score.textContent] = this.#named(seconds);
   }
 
-  #window(seconds) {
-    return this.#windows.find((window) => seconds < window.to) ?? this.#windows.at(-1);
+  /** What is done at a moment, and the score there; a segment goes over its weaker windows. */
+  #named(seconds) {
+    const window = this.#windows.find(({ to }) => seconds < to) ?? this.#windows.at(-1);
+    const around = this.#segments.find((segment) => within(seconds, segment));
+    const name = around?.label ?? window.label ?? NONE;
+    const own = window.label === null || window.label === name ? "" : `${window.label} `;
+    return [name, own + percent(window.score)];
   }
 
   #drawSegments(colour) {
@@ -171,7 +172,12 @@ export class TimelineView {
 function legend(windows, threshold) {
   const length = (windows[0].end_seconds - windows[0].start_seconds).toFixed(1);
   const bars = `Each bar is the score of ${length} s of video`;
-  return threshold ? `${bars}; under the line (${percent(threshold)}) it is ${NONE}.` : `${bars}.`;
+  if (!threshold) return `${bars}.`;
+  return `${bars}; under the line, ${percent(threshold)}, it is ${NONE} by itself.`;
+}
+
+function within(seconds, { start_seconds: start, end_seconds: end }) {
+  return seconds >= start && seconds < end;
 }
 
 /** Half way between the middles of two neighbouring windows. */

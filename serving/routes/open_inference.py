@@ -16,6 +16,7 @@ from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import MotionfitError
 from motionfit.serving.edge.tensors import (
     JSON_LENGTH,
+    MAX_BESIDE_BYTES,
     MAX_JSON_BYTES,
     BadTensor,
     read_request,
@@ -39,7 +40,6 @@ from motionfit.serving.work.deadline import Deadline
 from motionfit.serving.work.disconnect import while_connected
 from motionfit.serving.work.pipeline import Pipeline
 
-_JSON_BESIDE_BYTES = 64 * 1024
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
@@ -106,7 +106,7 @@ def _add_model(
 
     def max_bytes(spec: ClipSpec) -> int:
         tensor_bytes = settings.max_clips * spec.num_frames * spec.crop**2 * 3
-        return max(tensor_bytes + _JSON_BESIDE_BYTES, MAX_JSON_BYTES)
+        return max(tensor_bytes + MAX_BESIDE_BYTES, MAX_JSON_BYTES)
 
     @router.get(path, summary="What does the model take and give?", responses=_errors(404))
     async def metadata(bundle: Named) -> ModelMetadata:

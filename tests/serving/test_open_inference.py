@@ -186,6 +186,22 @@ def test_json_may_be_flat_or_nested(client: httpx.Client, model: Any) -> None:
         assert embedding["name"] == "embedding"
 
 
+@pytest.mark.parametrize("request_id", ["data", '"data": [1], ', "}", "]"])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_json_may_be_written_in_any_way(
+    client: httpx.Client, model: Any, request_id: str, indent: int | None
+) -> None:
+    frames = clips(1)
+    (tensor,) = as_json(frames.tolist(), shape=frames.shape)["inputs"]
+    reverse = {name: tensor[name] for name in reversed(tensor)}
+    for body in ({"id": request_id, "inputs": [tensor]}, {"inputs": [reverse], "id": request_id}):
+        content = json.dumps(body, indent=indent)
+        answer = client.post(INFER, content=content).raise_for_status().json()
+        assert answer["id"] == request_id
+        expected = model(frames).logits.ravel()
+        np.testing.assert_allclose(answer["outputs"][0]["data"], expected, atol=1e-5)
+
+
 SIZE = math.prod(CLIP)
 
 
@@ -200,6 +216,7 @@ SIZE = math.prod(CLIP)
         [[1, 2], 3],
         [{"a": 1}],
         [10**400],
+        [[1] * (SIZE - 1), []],
         [],
         "1" * SIZE,
     ],
@@ -218,9 +235,11 @@ def test_json_values_that_are_no_pixels(client: httpx.Client, data: Any) -> None
         (b"[]", None, "not a request"),
         (b"{", None, "not a request"),
         (b'{"inputs": []}', None, "got none"),
-        (b"[" * 100_000, None, "not a request"),
+        (b"[" * 50_000, None, "not a request"),
         (b"{}", "3", "at most the body's 2 bytes"),
         (b"{}", "-1", "must be the length of the JSON"),
+        (b"{}", "9" * 5000, "must be the length of the JSON"),
+        (b'{"inputs": [], "id": "' + b"x" * 70_000 + b'"}', None, "at most 65536 are read"),
         (b"{}", "\u0663".encode(), "must be the length of the JSON"),
     ],
 )
@@ -245,7 +264,8 @@ def test_bytes_that_are_not_as_many_as_said(client: httpx.Client, size: Any) -> 
 
 
 def test_shape_must_hold_the_values(client: httpx.Client) -> None:
-    for shape in ((1, -4, -32, 32, 3), (2, *CLIP), (), (1, 2**62, 2**62, 2**62, 2)):
+    shapes = ((1, -4, -32, 32, 3), (2, *CLIP), (), (1, 2**62, 2), (1, *[2**31] * 7), (1,) * 99)
+    for shape in shapes:
         response = client.post(INFER, json=as_json([0] * SIZE, shape=shape))
         assert response.status_code == 400
         error_of(response)
@@ -268,6 +288,16 @@ def test_a_timeout_is_kept(asking: Any) -> None:
         asking.infer("colours", [tensor(clips(16))], timeout=1)
     assert refused.value.status() == "504"
     asking.infer("colours", [tensor(clips(1))], timeout=60_000_000)
+
+
+@pytest.mark.parametrize("timeout", [-1, "soon", 0.5, True])
+def test_a_timeout_must_be_microseconds(client: httpx.Client, timeout: Any) -> None:
+    body = as_json([0] * SIZE, parameters={"timeout": timeout})
+    response = client.post(INFER, json=body)
+    assert response.status_code == 400
+    assert "a number of microseconds" in error_of(response)
+    forever = as_json([0] * SIZE, parameters={"timeout": 10**400})
+    client.post(INFER, json=forever).raise_for_status()
 
 
 def test_a_server_that_starts_is_not_ready(bundle: Path) -> None:

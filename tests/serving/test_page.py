@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from tests.toy_bundles import write_bundle
 RED, GREEN, BLUE, GREY = (250, 0, 0), (0, 250, 0), (0, 0, 250), (120, 120, 120)
 THRESHOLD = 0.6
 MAX_WINDOWS = 60
+MAX_BYTES = 2 * 1024**2
 PHONE = {"width": 360, "height": 740}
 DROP = """([name, content, kind]) => {
   const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
@@ -61,7 +63,7 @@ def strict_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page_server(strict_bundle: Path) -> Iterator[ServerProcess]:
     settings = strict_bundle.parent / "settings.toml"
-    settings.write_text(f"max_windows = {MAX_WINDOWS}\n")
+    settings.write_text(f"max_windows = {MAX_WINDOWS}\nmax_upload_bytes = {MAX_BYTES}\n")
     with serving("--bundle", strict_bundle, "--config", settings) as running:
         yield running.wait_ready()
 
@@ -215,6 +217,13 @@ def test_a_file_that_is_no_video_is_explained(open_page: Open) -> None:
         page.keyboard.press("Enter")
 
 
+def test_a_file_that_is_too_large_is_explained(open_page: Open) -> None:
+    page = open_page()
+    page.get_by_label("Choose a video").set_input_files(named("film.mp4", bytes(MAX_BYTES * 8)))
+    expect(page.get_by_role("alert")).to_contain_text("The upload is too large")
+    expect(page.get_by_role("button", name="Choose another video")).to_be_focused()
+
+
 def test_a_cut_file_is_explained(open_page: Open, real_video: Path) -> None:
     page = open_page()
     content = real_video.read_bytes()[:600]
@@ -230,7 +239,7 @@ def test_a_server_that_is_gone_is_explained_and_asked_again(
         url = server.wait_ready().url
         page = open_page(url=url)
         page.wait_for_load_state("networkidle")
-        server.stop()
+        server.stop(signal.SIGKILL)
     page.get_by_label("Choose a video").set_input_files(two_colours)
     expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached")
     with serving("--bundle", strict_bundle, "--port", httpx.URL(url).port) as server:
