@@ -73,7 +73,7 @@ def test_counts_are_those_of_the_requests_that_were_made(client: httpx.Client, c
     assert grown("rejections_total", cause="missing-video") == 1
     assert grown("rejections_total", cause="upload-too-large") == 1
     assert grown("rejections_total", cause="not-found") == 1
-    for stage in ("decode", "batch", "infer", "post", "total"):
+    for stage in STAGES:
         assert grown("stage_seconds_count", stage=stage) >= 3
     assert grown("stage_seconds_sum", stage="total") > grown("stage_seconds_sum", stage="infer") > 0
     assert grown("batch_clips_sum") == 6

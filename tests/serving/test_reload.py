@@ -301,9 +301,12 @@ def test_settings_that_need_a_restart_are_left_and_named(tmp_path: Path) -> None
     first, second = write_colours(tmp_path / "a"), write_other_colours(tmp_path / "b")
     keys = tmp_path / "keys.json"
     key = add_key(keys, name="admin", rate=None, concurrency=None, admin=True)
+    video = tmp_path / "green.mkv"
+    video.write_bytes(colour_video(COLOURS["green"]))
 
     def write(bundle: Path, **others: Any) -> None:
-        values = {"bundle": str(bundle), "keys": str(keys)} | others
+        paths = {"bundle": bundle, "keys": keys, "check_video": video}
+        values = {name: str(path) for name, path in paths.items()} | others
         config.write_text("\n".join(f"{name} = {value!r}" for name, value in values.items()))
 
     write(first)
@@ -312,6 +315,7 @@ def test_settings_that_need_a_restart_are_left_and_named(tmp_path: Path) -> None
         write(second, max_clips=2, port=1)
         done = running.reload().raise_for_status().json()
         assert done["model"]["version"] == Bundle.open(second).version
+        assert [done[which]["label"] for which in ("previous", "model")] == ["green", "vert"]
         assert done["settings_left"] == ["max_clips"]  # the port was given as a flag
         answer = running.classify(colour_video(COLOURS["red"])).json()
         assert len(answer["clips"]) == SPEC.num_clips
