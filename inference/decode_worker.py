@@ -25,11 +25,11 @@ from motionfit.inference.video import Clips, read_clips, read_windows
 _GRACE_SECONDS = 2.0
 _CONNECTION = 3  # right after standard input, output and errors
 _DESCRIPTORS = _CONNECTION + 2  # and the file that is received
-# One black pixel. Reading it imports what is imported late, while that is still possible.
+# One black pixel.
 _SMALLEST_GIF = bytes.fromhex(
     "47494638396101000100800000000000ffffff2c00000000010001000002024401003b"
 )
-_SMALLEST_SPEC = ClipSpec(num_frames=1, frame_rate=10.0, short_side=8, crop=8, num_clips=1)
+SMALLEST_SPEC = ClipSpec(num_frames=1, frame_rate=10.0, short_side=8, crop=8, num_clips=1)
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limits = DecodeLimits(**json.loads(sys.argv[2]))
     os.nice(int(sys.argv[3]))
-    read_clips(io.BytesIO(_SMALLEST_GIF), spec=_SMALLEST_SPEC)
+    warm_up()
     with _connection(int(sys.argv[1])) as connection:
         limit_memory(limits.memory_bytes)
         os.dup2(1, 2)  # from here on, whatever writes to standard error is moved by a video
@@ -46,6 +46,11 @@ def main() -> None:
             send(connection, {"confined": measures})
             while True:
                 _serve_one(connection, limits)
+
+
+def warm_up() -> None:
+    """Import what reading a video imports late, while that is still possible."""
+    read_clips(io.BytesIO(_SMALLEST_GIF), spec=SMALLEST_SPEC)
 
 
 def _connection(descriptor: int) -> socket.socket:
