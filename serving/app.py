@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from motionfit.serving.edge.access_log import AccessLog
-from motionfit.serving.edge.keys import KeyGuard, Keys
+from motionfit.serving.edge.keys import KeyGuard, Keys, describe_keys
 from motionfit.serving.edge.limits import BodyLimit
 from motionfit.serving.edge.request_ids import HEADER as REQUEST_ID
 from motionfit.serving.edge.request_ids import RequestIds
@@ -50,6 +50,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(open_inference_routes(pipeline, settings))
     app.include_router(page_routes())
     install_problems(app)
+    if keys is not None:
+        describe_keys(app)
     return app
 
 

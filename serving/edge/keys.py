@@ -3,7 +3,9 @@
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+from fastapi import FastAPI
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers
@@ -18,6 +20,10 @@ _OPEN = frozenset(
     + ["/v2/health/live", "/v2/health/ready"]
 )
 _HOW = "send it as  Authorization: Bearer KEY  or  X-API-Key: KEY"
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
 _BUSY_SECONDS = 1.0
 
 
@@ -93,6 +99,23 @@ class KeyGuard:
             await self.app(scope, receive, send)
         finally:
             self._keys.release(key)
+
+
+def describe_keys(app: FastAPI) -> None:
+    """Say in the OpenAPI document how a key is sent, and which paths need none."""
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = original()
+        document["components"]["securitySchemes"] = _SCHEMES
+        document["security"] = [{name: []} for name in _SCHEMES]
+        for path, operations in document["paths"].items():
+            if _is_open(path):
+                for operation in operations.values():
+                    operation["security"] = []
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _is_open(path: str) -> bool:

@@ -78,6 +78,19 @@ def test_everything_else_asks_for_a_key(guarded: Guarded, path: str) -> None:
         assert "Authorization: Bearer" in problem.detail
 
 
+def test_the_document_says_how_keys_are_sent(guarded: Guarded, client: httpx.Client) -> None:
+    document = guarded.get("/openapi.json").json()
+    schemes = document["components"]["securitySchemes"].values()
+    assert {(scheme["type"], scheme.get("name")) for scheme in schemes} == {
+        ("http", None),
+        ("apiKey", "X-API-Key"),
+    }
+    assert document["paths"]["/readyz"]["get"]["security"] == []
+    assert len(document["security"]) == 2
+    assert "security" not in document["paths"]["/classify"]["post"]
+    assert "security" not in client.get("/openapi.json").json()
+
+
 def test_a_key_is_taken_from_either_header(guarded: Guarded, clip: bytes) -> None:
     key = guarded.keys["plain"]
     assert guarded.get("/model", key=key).status_code == 200
