@@ -12,7 +12,7 @@ from motionfit.benchmarks import processes
 from motionfit.benchmarks.asked_alone import Endpoint, Known, ask_alone
 from motionfit.benchmarks.endure_requests import IDLE_SECONDS, WEIGHTS, drawn, scripts_of
 from motionfit.benchmarks.endurer import Endurer
-from motionfit.benchmarks.result import Figure, Result, Target
+from motionfit.benchmarks.result import Fault, Figure, Result, Target
 from motionfit.benchmarks.server_process import Server, running_server
 from motionfit.benchmarks.session import Session
 from motionfit.benchmarks.wire import Address
@@ -24,7 +24,7 @@ WARM_CHECKPOINTS = 4
 """After these the server counts as warm."""
 COMPARED = 4
 """So many checkpoints after the warm-up, and at the end, are compared by their medians."""
-SETTLE_SECONDS = 1.0
+SETTLE_SECONDS = 0.3
 PATIENCE_SECONDS = 20.0
 DECODE_TIMEOUT_SECONDS = 2.0
 MOST_GROWTH = 0.05
@@ -95,8 +95,8 @@ class Endured:
     warm: Left
     """After the warm-up."""
     end: Left
-    log_errors: int
-    """Unexpected errors that the server logged."""
+    logged: tuple[str, ...]
+    """Unexpected errors in the server's log."""
 
 
 def measure_endurance(plan: Plan, *, watch: Watch) -> Endured:
@@ -129,7 +129,7 @@ def measure_endurance(plan: Plan, *, watch: Watch) -> Endured:
             memory_bytes=tuple(memory),
             warm=warm,
             end=_calm(server, warm),
-            log_errors=server.printed.read_text(errors="replace").count("Traceback"),
+            logged=tuple(server.unexpected()),
         )
 
 
@@ -161,7 +161,10 @@ def endure_result(bundle: Bundle, plan: Plan, *, session: Session, watch: Watch)
             ),
         ],
         targets=_targets(found),
-        faults=found.endurer.faults,
+        faults=[
+            *found.endurer.faults,
+            *(Fault(name="log", what=what) for what in found.logged),
+        ],
     )
 
 
@@ -179,7 +182,7 @@ def _targets(found: Endured) -> list[Target]:
         Target.of("zombies", found.end.zombies, unit="", at_most=0),
         Target.of("open files more than after the warm-up", more, unit="", at_most=0),
         Target.of("processes more than after the warm-up", children, unit="", at_most=0),
-        Target.of("unexpected errors in the log", found.log_errors, unit="", at_most=0),
+        Target.of("unexpected errors in the log", len(found.logged), unit="", at_most=0),
     ]
 
 

@@ -16,7 +16,6 @@ from motionfit.benchmarks.session import Session
 KIND = "install"
 EMPTY_CACHE, WARM_CACHE = "install/empty-cache", "install/warm-cache"
 _PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
-_NOT_OURS = {"pip", "setuptools", "wheel"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +55,10 @@ def measure_install(plan: Plan, *, folder: Path, after_step: Callable[[], None])
     sizes: dict[str, int] = {}
     for number in range(1 + plan.warm_rounds):
         environment = folder / f"environment-{number}"
-        _run(sys.executable, "-m", "venv", environment)
-        python = environment / "bin" / "python"
+        _run(sys.executable, "-m", "venv", "--without-pip", environment)
+        into = ("--python", environment / "bin" / "python", "--cache-dir", folder / "cache")
         begin = time.perf_counter()
-        _run(python, *_PIP, "install", "--cache-dir", folder / "cache", f"{wheel}[{plan.extra}]")
+        _run(sys.executable, *_PIP, *into, "install", f"{wheel}[{plan.extra}]")
         times_ms.append((time.perf_counter() - begin) * 1000)
         _run(environment / "bin" / "motionfit-serve", "--help")
         sizes = sizes or _sizes(environment)
@@ -107,11 +106,7 @@ def _wheel(source: Path, folder: Path) -> Path:
 
 def _sizes(environment: Path) -> dict[str, int]:
     (site_packages,) = environment.glob("lib/python*/site-packages")
-    found = {
-        one.name: _bytes(one)
-        for one in distributions(path=[str(site_packages)])
-        if one.name not in _NOT_OURS
-    }
+    found = {one.name: _bytes(one) for one in distributions(path=[str(site_packages)])}
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 

@@ -1,5 +1,6 @@
 """The real server, started and watched from outside: on loopback, in a process of its own."""
 
+import json
 import os
 import re
 import signal
@@ -36,6 +37,11 @@ class Server:
     printed: Path
     """What it printed, and logged."""
 
+    def unexpected(self) -> list[str]:
+        """The errors that it logged with a traceback, a line each."""
+        lines = self.printed.read_text(errors="replace").splitlines()
+        return [_error_of(line) for line in lines if "Traceback" in line]
+
 
 @contextmanager
 def running_server(settings: Mapping[str, object]) -> Iterator[Server]:
@@ -71,6 +77,13 @@ def running_server(settings: Mapping[str, object]) -> Iterator[Server]:
         finally:
             process.kill()
             process.wait()
+
+
+def _error_of(line: str) -> str:
+    with suppress(ValueError):
+        record = json.loads(line)
+        return f"{record['message']}: {record['exc_info'].splitlines()[-1]}"
+    return line
 
 
 def _environment(settings: Mapping[str, object], *, temp: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ has to know that, and an endurance test has to send slowly, or stop in the middl
 """
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -115,6 +116,8 @@ class Connection:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self._encrypted = writer.get_extra_info("ssl_object") is not None
+        self._socket: socket.socket = writer.get_extra_info("socket").dup()
         # So that drain() returns when the system has everything, not when there is little left.
         writer.transport.set_write_buffer_limits(high=0)
         self._sent_s = 0.0
@@ -157,6 +160,7 @@ class Connection:
         """Hang up now, with what was not sent yet dropped."""
         self.reusable = False
         self._writer.transport.abort()
+        self._socket.close()
 
     async def _answer(self) -> tuple[int, bytes]:
         parser = _parser()
@@ -165,7 +169,7 @@ class Connection:
             while True:
                 match parser.next_event():
                     case h11.NEED_DATA:
-                        parser.receive_data(await self._reader.read(CHUNK_BYTES))
+                        parser.receive_data(await self._received())
                     case h11.Response(status_code=status):
                         pass
                     case h11.Data(data=data):
@@ -176,6 +180,16 @@ class Connection:
             raise ConnectionError(f"the server hung up or sent no HTTP: {error}") from error
         self.reusable &= parser.their_state is not h11.MUST_CLOSE
         return status, bytes(body)
+
+    async def _received(self) -> bytes:
+        try:
+            return await self._reader.read(CHUNK_BYTES)
+        except ConnectionError:
+            if self._encrypted:
+                raise
+        # The server hung up while we sent, so asyncio has let go of the connection. What the server
+        # said before can still be read, and other clients do read it.
+        return self._socket.recv(CHUNK_BYTES)
 
 
 def _parser() -> h11.Connection:
