@@ -17,6 +17,7 @@ from motionfit.serving.errors import (
     StorageFull,
     UnsupportedMediaType,
 )
+from motionfit.serving.shielded import shielded
 
 _PIECE_BYTES = 1024**2
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -100,8 +101,8 @@ class _Spool:
     async def _on_thread(self, function: Callable[[], _T]) -> _T:
         call = self._call = asyncio.get_running_loop().run_in_executor(None, function)
         try:
-            # Shielded: the thread goes on using the file, whatever becomes of the request.
-            return await asyncio.shield(call)
+            # Whatever becomes of the request, the thread goes on using the file.
+            return await shielded(call)
         except OSError as error:
             if error.errno in _FULL:
                 raise StorageFull(

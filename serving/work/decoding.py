@@ -9,11 +9,12 @@ from functools import partial
 from typing import Any, BinaryIO, TypeVar
 
 from motionfit.inference.clip import ClipSpec
-from motionfit.inference.decoding import DecodeLimits
 from motionfit.inference.errors import BackendError, Cancelled, DecodeTimeout
 from motionfit.inference.isolation import DecoderProcess
+from motionfit.inference.limits import DecodeLimits
 from motionfit.inference.sampling import WHOLE, Span
 from motionfit.inference.video import Clips
+from motionfit.serving.shielded import shielded
 
 _ASK_AGAIN_SECONDS = 0.1
 _RETRY_SECONDS = 1.0
@@ -185,8 +186,8 @@ class Lease:
 
     async def _on_thread(self, function: Callable[[], _T]) -> _T:
         call = self._call = self._decoder.submit(function)
-        # Shielded: the thread goes on using the process and the file.
-        return await asyncio.shield(asyncio.wrap_future(call))
+        # Cancelled or not, the thread goes on using the process and the file.
+        return await shielded(asyncio.wrap_future(call))
 
 
 class _Decoder:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Self
 
-from motionfit.inference.decoding import DecodeLimits
+from motionfit.inference.limits import DecodeLimits
 from motionfit.serving.errors import Overloaded
 from motionfit.serving.metrics import Metrics
 from motionfit.serving.settings import Settings
@@ -62,7 +62,11 @@ def _pool(
         size,
         spares=spares,
         nice=nice,
-        limits=DecodeLimits(timeout_seconds=settings.decode_timeout_seconds),
+        limits=DecodeLimits(
+            max_duration_seconds=settings.max_duration_seconds,
+            timeout_seconds=settings.decode_timeout_seconds,
+            cpu_seconds=settings.decode_timeout_seconds,
+        ),
         max_jobs=settings.decoder_jobs,
         on_restart=metrics.decoder_restarted,
     )
