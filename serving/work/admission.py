@@ -1,11 +1,12 @@
 """A bounded queue: a request that would wait too long is refused at once."""
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from motionfit.serving.errors import Overloaded
+from motionfit.serving.errors import DeadlineExceeded, Overloaded
 from motionfit.serving.work.deadline import Deadline
 
 _MEMORY = 0.9  # what a request's time weighs beside the next one's, in the average
@@ -25,8 +26,8 @@ class Admission:
         self._limit, self._servers, self._clock = limit, servers, clock
         self._inside = 0
         self._changed = clock()
-        self._busy = 0.0  # seconds of work, of all servers together, since a request last left
-        self._busy_sum = self._left_sum = 0.0
+        self._busy = 0.0  # seconds of work, of all servers together, since a request was last done
+        self._busy_sum = self._done_sum = 0.0
 
     @property
     def waiting(self) -> int:
@@ -50,10 +51,16 @@ class Admission:
         """Be inside. Raises Overloaded at once when there is no place, or no time."""
         self.check(deadline)
         self._change(1)
+        done = True
         try:
             yield
+        except (asyncio.CancelledError, DeadlineExceeded):
+            done = False  # who gave up does not tell how long a request takes
+            raise
         finally:
             self._change(-1)
+            if done:
+                self._remember()
 
     def wait_seconds(self) -> float:
         """How long a request that came now would wait for its turn, as far as is known."""
@@ -62,17 +69,18 @@ class Admission:
 
     def _work_seconds(self) -> float:
         """The time of one server that a request takes, an average of the last ones."""
-        return self._busy_sum / self._left_sum if self._left_sum else 0.0
+        return self._busy_sum / self._done_sum if self._done_sum else 0.0
 
     def _change(self, count: int) -> None:
         now = self._clock()
         self._busy += (now - self._changed) * min(self._inside, self._servers)
         self._changed = now
         self._inside += count
-        if count < 0:
-            self._busy_sum = self._busy_sum * _MEMORY + self._busy
-            self._left_sum = self._left_sum * _MEMORY + 1
-            self._busy = 0.0
+
+    def _remember(self) -> None:
+        self._busy_sum = self._busy_sum * _MEMORY + self._busy
+        self._done_sum = self._done_sum * _MEMORY + 1
+        self._busy = 0.0
 
     def _overloaded(self, why: str) -> Overloaded:
         seconds = max(1, math.ceil(self.wait_seconds()))
