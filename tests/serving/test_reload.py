@@ -22,6 +22,7 @@ from motionfit.serving.settings import Settings
 from tests.serving.colour_bundles import (
     BROKEN,
     OTHER_NAMES,
+    of_no_numbers,
     with_lowered_form,
     write_colours,
     write_other_colours,
@@ -260,6 +261,13 @@ def test_a_broken_bundle_leaves_the_old_one_serving(
         assert shared.classify(colour_video(COLOURS["green"])).json()["label"] == "green"
     finally:
         shared.point_to(shared.link.parent / "colours")
+
+
+def test_a_first_model_that_says_no_numbers_does_not_serve_either(tmp_path: Path) -> None:
+    with serving("--bundle", of_no_numbers(tmp_path / "nothing")) as server:
+        assert server.process.wait(30) == 1
+        assert "not finite" in server.log.splitlines()[-1]
+        assert not [line for line in server.printed if "Ready" in line]
 
 
 def test_the_same_bundle_again_must_agree_with_itself(shared: Reloadable) -> None:
