@@ -1,8 +1,9 @@
 """Decoding: the frames on screen at given moments of one open video, or all of its frames."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import chain, pairwise, repeat
 from typing import BinaryIO, Self
 
@@ -29,7 +30,10 @@ from motionfit.inference.sampling import (
     to_microseconds,
 )
 
-__all__ = ["DecodeLimits", "Decoded", "VideoInfo", "VideoReader"]
+__all__ = ["DecodeLimits", "Decoded", "Shown", "VideoInfo", "VideoReader"]
+
+Shown = Callable[[Times], Iterator[Picture]]
+"""Gives the pictures on screen at ascending moments."""
 
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
@@ -62,6 +66,10 @@ class Decoded:
         """The pictures on screen at ``moments``, microseconds from the first frame, any order."""
         for index in frames_on_screen(moments, frame_times_us=self.times_us):
             yield self.pictures[index]
+
+
+class _NoRoom(VideoTooLarge):
+    """All decoded pictures at once do not fit into their share of the memory."""
 
 
 class VideoReader:
@@ -158,24 +166,61 @@ class VideoReader:
         Raises UnreadableVideo when nothing could be decoded, VideoTooLarge when the scaled
         pictures would not fit into their share of the memory limit.
         """
+        pictures, times_us = self._decode(scaler)
+        return Decoded(pictures=pictures, times_us=times_us)
+
+    def on_screen(self, scaler: Scaler) -> Shown:
+        """What gives the pictures at ascending moments, microseconds from the first frame, with
+        the memory that is allowed. May set ``duration_us``.
+
+        Where the index is not trusted the video is decoded now; a long one again for the pictures.
+        Raises as ``decode_all``, but for the memory.
+        """
+        if self.index.trusted:
+            return partial(self.pictures, scaler=scaler)
+        try:
+            return self.decode_all(scaler).shown
+        except _NoRoom:
+            _, times_us = self._decode(None)
+            return partial(self._pictures_again, times_us=times_us, scaler=scaler)
+
+    def _decode(self, scaler: Scaler | None) -> tuple[list[Picture], Times]:
+        """All pictures, unless there is no scaler for them, and when each comes on screen."""
         pictures: list[Picture] = []
         stamps: list[int | None] = []
         room = self._limits.memory_bytes // 4
         for frame in self._frames():
-            picture = scaler(frame)
-            room -= picture.nbytes
+            stamps.append(frame.pts)
+            if scaler is None:
+                continue
+            pictures.append(scaler(frame))
+            room -= pictures[-1].nbytes
             if room < 0:
-                raise VideoTooLarge(
+                raise _NoRoom(
                     f"{len(pictures)} decoded frames fill the {self._limits.memory_bytes // 4} "
                     "bytes allowed for them; cut the video into shorter ones"
                 )
-            pictures.append(picture)
-            stamps.append(frame.pts)
-        if not pictures:
+        if not stamps:
             raise self._nothing_decoded()
         times_us = self._presentation_times(stamps)
         self._check_duration()
-        return Decoded(pictures=pictures, times_us=times_us)
+        return pictures, times_us
+
+    def _pictures_again(
+        self, moments: Times, *, times_us: Times, scaler: Scaler
+    ) -> Iterator[Picture]:
+        """As ``pictures``, decoded from the start, of frames that came on screen at ``times_us``
+        when all were decoded before.
+        """
+        wanted = frames_on_screen(moments, frame_times_us=times_us)
+        given = 0
+        for place, frame in enumerate(self._frames()):
+            count = int(np.searchsorted(wanted, place, side="right")) - given
+            if count:
+                yield from repeat(scaler(frame), count)
+                given += count
+            if given == len(wanted):
+                return
 
     def _next_pictures(self, moments: Times, *, scaler: Scaler) -> Iterator[Picture]:
         """The pictures of the first of ``moments``, one or more, up to where seeking is quicker."""

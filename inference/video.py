@@ -11,10 +11,9 @@ carries a note. Pictures that it repairs on its own are used as they are.
 """
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -23,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionfit.inference.clip import ClipSpec
-from motionfit.inference.decoding import DecodeLimits, VideoInfo, VideoReader
+from motionfit.inference.decoding import DecodeLimits, Shown, VideoInfo, VideoReader
 from motionfit.inference.errors import SpanOutside, TooManyWindows, VideoError
-from motionfit.inference.picture import Picture, Scaler
+from motionfit.inference.picture import Scaler
 from motionfit.inference.sampling import (
     EARLY_US,
     MICROSECONDS,
@@ -170,7 +169,7 @@ class _Part:
     reader: VideoReader
     spec: ClipSpec
     scaler: Scaler
-    shown: Callable[[Times], Iterator[Picture]]
+    shown: Shown
     start_us: int
     end_us: int
 
@@ -180,11 +179,7 @@ class _Part:
         scaler = Scaler(
             short_side=spec.short_side, crop=spec.crop, pixel_aspect=reader.pixel_aspect
         )
-        shown: Callable[[Times], Iterator[Picture]] = (
-            partial(reader.pictures, scaler=scaler)
-            if reader.index.trusted
-            else reader.decode_all(scaler).shown
-        )
+        shown = reader.on_screen(scaler)  # after which the duration is known
         start_us, end_us = _bounds(span, duration_us=reader.duration_us)
         return cls(
             reader=reader, spec=spec, scaler=scaler, shown=shown, start_us=start_us, end_us=end_us

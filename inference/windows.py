@@ -1,17 +1,16 @@
 """Windows on a video, put together from pictures that come one by one, in order."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
+from motionfit.inference.decoding import Shown
 from motionfit.inference.picture import Picture
 from motionfit.inference.sampling import Times
 
 
-def windows(
-    times_us: Times, *, shown: Callable[[Times], Iterator[Picture]]
-) -> Iterator[list[Picture]]:
+def windows(times_us: Times, *, shown: Shown) -> Iterator[list[Picture]]:
     """The T pictures of each of K windows that show the moments ``times_us`` (K, T), which ascend
     in each window and from one to the next.
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from motionfit.inference.clip import ClipSpec
+from motionfit.inference.decoding import DecodeLimits
 from motionfit.inference.errors import SpanOutside, TooManyWindows, VideoError
 from motionfit.inference.sampling import Span, clip_length_us, frames_on_screen, sample_times
 from motionfit.inference.video import (
@@ -154,6 +155,24 @@ def test_windows_far_apart_decode_a_small_part(
     chunks = list(read_windows(path, spec=SPEC, stride_seconds=20.0, max_windows=7))
     assert sum(len(chunk.frames) for chunk in chunks) == 7
     assert len(decoded_packets) <= 7 * (20 + 24 + 8)
+
+
+def test_a_long_video_without_times_needs_no_more_memory_than_allowed(
+    tmp_path: Path, decoded_packets: list[int | None]
+) -> None:
+    path = write_video(tmp_path / "a.avi", even_times(250, RATE), codec="mpeg4")
+    picture_bytes = SPEC.crop**2 * 3
+    limits = DecodeLimits(memory_bytes=4 * 40 * picture_bytes)
+    found = list(read_windows(path, spec=SPEC, stride_seconds=0.3, max_windows=99, limits=limits))
+    assert len(decoded_packets) > 2 * 250  # to know all times, then for the pictures
+    expected = list(read_windows(path, spec=SPEC, stride_seconds=0.3, max_windows=99))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.frames, other.frames)
+        np.testing.assert_array_equal(one.starts_us, other.starts_us)
+        assert one.info == other.info
+    np.testing.assert_array_equal(
+        read_clips(path, spec=SPEC, limits=limits).frames, read_clips(path, spec=SPEC).frames
+    )
 
 
 def test_windows_of_real_videos_show_what_decoding_everything_shows(data_dir: Path) -> None:
