@@ -1,6 +1,6 @@
 // The answer in words and bars: the verdict, the best classes, the times, what was read.
 
-import { byId, duration, element, percent } from "./text.js";
+import { byId, clock, duration, element, percent } from "./text.js";
 
 const STAGES = [
   ["receive", "Receiving"],
@@ -75,10 +75,14 @@ function row(title, ms, rail) {
   );
 }
 
+function length(seconds) {
+  return seconds < 60 ? `${seconds.toFixed(1)} s` : clock(seconds, seconds);
+}
+
 function showVideo(answer, requestId) {
   const { container, codec, width, height, frame_rate: rate, duration_seconds, notes } = answer.video;
   const fps = rate === null ? [] : [`${Number(rate.toFixed(2))} frames a second`];
-  const facts = [`${codec} in ${container}`, `${width} × ${height}`, ...fps, `${duration_seconds.toFixed(1)} s`];
+  const facts = [`${codec} in ${container}`, `${width} × ${height}`, ...fps, length(duration_seconds)];
   byId("read").textContent = facts.map((fact) => fact.replaceAll(" ", "\u00a0")).join(" · ");
   byId("notes").replaceChildren(...notes.map((note) => element("li", {}, note)));
   const by = `Answered by ${answer.model.name}, version ${answer.model.version}`;

@@ -110,7 +110,8 @@ export class TimelineView {
 
   #drawSegments(colour) {
     const blocks = this.#segments.map(({ label, start_seconds: start, end_seconds: end }) => {
-      const block = element("span", { class: `block colour-${colour.get(label)}` }, label);
+      const text = element("span", {}, label);
+      const block = element("div", { class: `block colour-${colour.get(label)}` }, text);
       block.style.left = `${(start / this.#end) * 100}%`;
       block.style.width = `${((end - start) / this.#end) * 100}%`;
       return block;

@@ -10,10 +10,11 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 # What the page does is not changed by this: it is only told.
 _WATCH = """
 addEventListener("securitypolicyviolation", (event) => console.error("CSP: " + event.blockedURI));
@@ -68,6 +69,8 @@ def opened(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
     context.set_default_timeout(PATIENCE_MS)
     page, seen = context.new_page(), Seen()
     seen.watch(page)
+    # From now on the tests are asked for a file: begun with the key that opens it, it may be late.
+    page.on("filechooser", lambda _: None)
     page.goto(url)
     page.wait_for_load_state()
     yield page
