@@ -7,6 +7,8 @@ from motionfit.benchmarks.result import Result, Summary
 from motionfit.benchmarks.tables import noise_notes
 from motionfit.benchmarks.target_table import fault_notes
 
+BUSY_CORES = 0.7
+
 
 def step_line(step: Step) -> str:
     """A step that is done, in a line."""
@@ -52,6 +54,10 @@ def load_notes(result: Result) -> list[str]:
         notes.append(f"it does not keep up with {lost:.4g} requests/s")
     late_ms = max((v for n, v in figures.items() if n.endswith("client-late-by-up-to")), default=0)
     notes.append(f"the client was late by up to {late_ms:.0f} ms")
+    if max((v for n, v in figures.items() if n.endswith("client-cores")), default=0) > BUSY_CORES:
+        notes.append(
+            "the client itself was busy: ask from several machines to load the server more"
+        )
     return notes + fault_notes(result) + noise_notes(result)
 
 

@@ -28,6 +28,8 @@ class Address:
 
     host: str
     port: int
+    authority: str
+    """Host and port as the address wrote them."""
     secure: bool
     """Whether it speaks TLS."""
     path: str
@@ -40,8 +42,13 @@ class Address:
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"{url!r} is no address of a server; write  http://HOST:PORT")
         secure = parts.scheme == "https"
-        port = parts.port or (443 if secure else 80)
-        return cls(host=parts.hostname, port=port, secure=secure, path=parts.path.rstrip("/"))
+        return cls(
+            host=parts.hostname,
+            port=parts.port or (443 if secure else 80),
+            authority=parts.netloc.rpartition("@")[2],
+            secure=secure,
+            path=parts.path.rstrip("/"),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +70,7 @@ class Request:
     ) -> Self:
         """A request for ``target`` (a path with its query) that declares its body's length."""
         named = {
-            "Host": f"{address.host}:{address.port}",
+            "Host": address.authority,
             "Content-Length": str(len(body)),
             **headers,
         }
@@ -119,7 +126,8 @@ class Connection:
         self._encrypted = writer.get_extra_info("ssl_object") is not None
         self._socket: socket.socket = writer.get_extra_info("socket").dup()
         # So that drain() returns when the system has everything, not when there is little left.
-        writer.transport.set_write_buffer_limits(high=0)
+        # Not 0: that is where the transport for TLS waits forever.
+        writer.transport.set_write_buffer_limits(high=1, low=0)
         self._sent_s = 0.0
         self.reusable = True
         """Whether the server will take another request."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -90,10 +91,12 @@ def _problem(status: int, code: str) -> Response:
 
 
 @contextmanager
-def serving_stub(**behaviour: Any) -> Iterator[Stub]:
-    """The server, on a free port of 127.0.0.1."""
+def serving_stub(*, certificate: Path | None = None, **behaviour: Any) -> Iterator[Stub]:
+    """The server, on a free port of 127.0.0.1; by TLS with a PEM file of certificate and key."""
     stub = Stub(**behaviour)
-    config = uvicorn.Config(stub.app(), port=0, log_level="critical", ws="none")
+    config = uvicorn.Config(
+        stub.app(), port=0, log_level="critical", ws="none", ssl_certfile=certificate
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -101,7 +104,9 @@ def serving_stub(**behaviour: Any) -> Iterator[Stub]:
     while not server.started:
         assert time.monotonic() < deadline, "the stub did not start"
         time.sleep(0.01)
-    stub.url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    scheme = "https" if certificate else "http"
+    port = server.servers[0].sockets[0].getsockname()[1]
+    stub.url = f"{scheme}://127.0.0.1:{port}"
     try:
         yield stub
     finally:

@@ -1,6 +1,8 @@
 import asyncio
 import json
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -80,7 +82,7 @@ def test_every_request_is_made_and_its_answer_checked(
     for one in sent:
         assert one.sent_s is not None
         assert one.answered_s is not None
-        assert one.scheduled_s <= one.started_s <= one.sent_s <= one.answered_s
+        assert one.scheduled_s - 0.01 <= one.started_s <= one.sent_s <= one.answered_s
     assert 0 < cpu_seconds < 5
 
 
@@ -142,6 +144,24 @@ def test_a_connection_without_an_answer_is_a_lost_request(videos: tuple[KnownVid
         assert {fate_of(one) for one in sent} == {"failed"}
 
 
+def test_tls_is_spoken_and_the_certificate_checked(
+    videos: tuple[KnownVideo, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make a certificate with")
+    pem = tmp_path / "both.pem"
+    options = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=stub"
+    address = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", pem, "-out", tmp_path / "c.pem"]
+    subprocess.run(["openssl", *options.split(), *address], check=True, capture_output=True)
+    pem.write_bytes(pem.read_bytes() + (tmp_path / "c.pem").read_bytes())
+    with serving_stub(certificate=pem) as stub:
+        strange, _ = all_requests(plan(stub.url, videos, requests=2))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "c.pem"))
+        sent, _ = all_requests(plan(stub.url, videos, arrivals="closed", clients=2))
+    assert all("certificate" in (one.error or "") for one in strange)
+    assert [one.right for one in sent] == [True] * 40
+
+
 def test_nobody_there_is_a_lost_request(videos: tuple[KnownVideo, ...]) -> None:
     sent, _ = all_requests(plan("http://127.0.0.1:9", videos, requests=2))
     assert all("9" in (one.error or "") for one in sent)
@@ -173,13 +193,14 @@ def test_an_answer_before_the_end_of_the_upload_is_taken() -> None:
 
 def test_bodies_are_sent_in_chunks() -> None:
     address = Address.of("https://host/below/")
+    assert Address.of("http://[::1]:80").authority == "[::1]:80"
     assert (address.port, address.path, address.secure) == (443, "/below", True)
     request = Request.form(address, "/classify", video=bytes(200_000), headers={"X-A": "b"})
     pieces = list(request.pieces())
     assert len(pieces) == 4
     whole = b"".join(bytes(piece) for piece in pieces if not isinstance(piece, float))
     assert whole == request.head + request.body
-    assert request.head.startswith(b"POST /below/classify HTTP/1.1\r\nHost: host:443\r\n")
+    assert request.head.startswith(b"POST /below/classify HTTP/1.1\r\nHost: host\r\n")
     assert f"Content-Length: {len(request.body)}\r\n".encode() in request.head
     assert b"\r\nX-A: b\r\n" in request.head
 
