@@ -74,8 +74,8 @@ class _LimitedProtocol(H11Protocol):
         if len(self.connections) <= self._limits.max_connections:
             self._await_request()
         elif self._idle:
+            next(iter(self._idle))._make_room()
             self._await_request()
-            next(iter(self._idle)).transport.abort()
         else:
             self._refuse(503)
 
@@ -118,6 +118,10 @@ class _LimitedProtocol(H11Protocol):
         self._idle.pop(self, None)
         if self._header_timer is not None:
             self._header_timer.cancel()
+
+    def _make_room(self) -> None:
+        self._stop_awaiting_request()
+        self.transport.abort()
 
     def _too_slow(self) -> None:
         self._refuse(408)

@@ -121,7 +121,7 @@ class ServerProcess:
         """Process ids of those that hold a video."""
         return [pid for pid in self.children() if files_without_name(pid)]
 
-    def videos(self) -> list[str]:
+    def videos(self) -> set[str]:
         """Uploads that it holds as files."""
         return files_without_name(self.process.pid)
 
@@ -140,14 +140,14 @@ class ServerProcess:
 Start = Callable[..., "ServerProcess"]
 
 
-def files_without_name(pid: int) -> list[str]:
+def files_without_name(pid: int) -> set[str]:
     """What a process has open and is in no folder; nothing when it is gone."""
     found = []
     with suppress(FileNotFoundError):
         for path in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(FileNotFoundError):
                 found.append(os.readlink(path))
-    return [link for link in found if link.endswith("(deleted)")]
+    return {link for link in found if link.endswith("(deleted)")}
 
 
 @contextmanager
