@@ -1,7 +1,6 @@
 """A request's video, streamed to a temporary file that has no name on disk."""
 
 import asyncio
-import errno
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -11,17 +10,11 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from motionfit.serving.edge.forms import FIELD, VideoForm
-from motionfit.serving.errors import (
-    MissingVideo,
-    Overloaded,
-    StorageFull,
-    UnsupportedMediaType,
-)
+from motionfit.serving.errors import MissingVideo, UnsupportedMediaType
+from motionfit.serving.resources import resources
 from motionfit.serving.shielded import shielded
 
 _PIECE_BYTES = 1024**2
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
 _HOW = (
     f"Send a form with the field {FIELD!r} (curl -F {FIELD}=@clip.mp4), or the file itself as "
     "video/* or application/octet-stream (curl --data-binary @clip.mp4 -H Content-Type:video/mp4)"
@@ -32,8 +25,8 @@ _T = TypeVar("_T")
 async def receive_video(request: Request) -> BinaryIO:
     """The uploaded video as an open file, at its start; nothing is left when it is closed.
 
-    Raises UnsupportedMediaType, BadUpload, MissingVideo, StorageFull, and what reading the body
-    raises.
+    Raises UnsupportedMediaType, BadUpload, MissingVideo, StorageFull, Overloaded, and what reading
+    the body raises.
     """
     spool = _Spool(_form_of(request))
     try:
@@ -100,20 +93,9 @@ class _Spool:
 
     async def _on_thread(self, function: Callable[[], _T]) -> _T:
         call = self._call = asyncio.get_running_loop().run_in_executor(None, function)
-        try:
+        with resources():
             # Whatever becomes of the request, the thread goes on using the file.
             return await shielded(call)
-        except OSError as error:
-            if error.errno in _FULL:
-                raise StorageFull(
-                    "the server has no room to store the upload; try again later"
-                ) from error
-            if error.errno in _TOO_MANY_FILES:
-                raise Overloaded(
-                    "the server has too many files open; try again in a second",
-                    retry_after_seconds=1,
-                ) from error
-            raise
 
 
 def _form_of(request: Request) -> VideoForm | None:

@@ -152,7 +152,10 @@ def files_without_name(pid: int) -> set[str]:
 
 @contextmanager
 def serving(
-    *arguments: object, command: Path = COMMAND, **settings: object
+    *arguments: object,
+    command: Path = COMMAND,
+    tmpdir: Path | None = None,
+    **settings: object,
 ) -> Iterator[ServerProcess]:
     """``motionfit-serve`` on a free port with a folder of its own for temporary files.
 
@@ -167,7 +170,7 @@ def serving(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env=os.environ | {"TMPDIR": str(temp)} | variables,
+            env=os.environ | {"TMPDIR": str(tmpdir or temp)} | variables,
         )
         server = ServerProcess(process, temp=temp, errors=Path(errors.name))
         try:
