@@ -25,7 +25,7 @@ COMPARED = 4
 """So many checkpoints after the warm-up, and at the end, are compared by their medians."""
 SETTLE_SECONDS = 0.3
 PATIENCE_SECONDS = 20.0
-DECODE_TIMEOUT_SECONDS = 2.0
+DECODE_TIMEOUT_SECONDS = 4.0
 MOST_GROWTH = 0.05
 
 
