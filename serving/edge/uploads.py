@@ -1,6 +1,7 @@
-"""A request's video, streamed to a temporary file that has no name on disk."""
+"""A request's video, received into memory or, a larger one, into a file that has no name."""
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ from motionfit.serving.errors import MissingVideo, UnsupportedMediaType
 from motionfit.serving.resources import resources
 from motionfit.serving.shielded import shielded
 
-_PIECE_BYTES = 1024**2
+_PIECE_BYTES = 1024**2  # what is smaller stays in memory
 _HOW = (
     f"Send a form with the field {FIELD!r} (curl -F {FIELD}=@clip.mp4), or the file itself as "
     "video/* or application/octet-stream (curl --data-binary @clip.mp4 -H Content-Type:video/mp4)"
@@ -41,7 +42,8 @@ async def receive_video(request: Request) -> BinaryIO:
 class _Spool:
     """A body on its way to a file, a large piece at a time.
 
-    Each is parsed and written on a thread: a form may be made to take long, and a disk be slow.
+    Each is parsed and written on a thread: a form may be made to take long, and a disk be slow. A
+    body of less than a piece is a file in memory, at once.
     """
 
     def __init__(self, form: VideoForm | None) -> None:
@@ -55,11 +57,15 @@ class _Spool:
         self._pending += chunk
         if len(self._pending) >= _PIECE_BYTES:
             piece, self._pending = self._pending, bytearray()
-            await self._on_thread(partial(self._write, piece))
+            await self._on_thread(partial(self._write_to_disk, piece))
 
     async def finish(self) -> BinaryIO:
         """The file, at its start."""
-        return await self._on_thread(self._whole)
+        if self._file is not None:
+            return await self._on_thread(self._whole)
+        with resources():
+            self._file = os.fdopen(os.memfd_create("upload"), "w+b", buffering=0)
+            return self._whole()
 
     def discard(self) -> None:
         """Close the file, after the call that uses it."""
@@ -68,22 +74,25 @@ class _Spool:
         else:
             self._call.add_done_callback(lambda _: self.discard())
 
-    def _write(self, piece: bytearray) -> None:
-        video = memoryview(piece if self._form is None else self._form.feed(bytes(piece)))
-        self._written += len(video)
+    def _write_to_disk(self, piece: bytearray) -> None:
         if self._file is None:
             # Unbuffered: closing a buffered file would try again to write what did not fit.
             self._file = cast(BinaryIO, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
+        self._write(piece, self._file)
+
+    def _write(self, piece: bytearray, file: BinaryIO) -> None:
+        video = memoryview(piece if self._form is None else self._form.feed(bytes(piece)))
+        self._written += len(video)
         while video:
-            video = video[self._file.write(video) :]
+            video = video[file.write(video) :]
 
     def _whole(self) -> BinaryIO:
-        self._write(self._pending)
+        assert self._file is not None
+        self._write(self._pending, self._file)
         if self._form is not None:
             self._form.end()
         if not self._written:
             raise MissingVideo(f"the upload holds no video, or an empty one. {_HOW}")
-        assert self._file is not None
         self._file.seek(0)
         return self._file
 

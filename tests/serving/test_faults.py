@@ -115,7 +115,7 @@ def test_full_disk(bundle: Path, clip: bytes, tmp_path: Path) -> None:
             server.wait_ready()
             (tmp_path / "others").write_bytes(b"x" * (MIB - 8192))
             for _ in range(3):
-                problem = problem_of(classify(server, clip * 10))
+                problem = problem_of(classify(server, b"x" * 2 * MIB))
                 assert (problem.status, problem.code) == (507, "storage-full")
             assert httpx.get(f"{server.url}/readyz").status_code == 200
             (tmp_path / "others").unlink()
