@@ -248,7 +248,7 @@ class DecoderProcess:
             self._end_child()
             raise self._timeout("time") from None
         except (OSError, EOFError) as error:
-            raise self._crash(child) from error
+            raise self._crash(child, error) from error
         except MotionfitError:
             self._end_child()
             raise
@@ -291,7 +291,7 @@ class DecoderProcess:
                 child.kill()
                 child.connection.close()
 
-    def _crash(self, child: _Child) -> MotionfitError:
+    def _crash(self, child: _Child, error: Exception) -> MotionfitError:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.process.wait(timeout=1)
         status = child.process.poll()
@@ -300,7 +300,9 @@ class DecoderProcess:
             return BackendError("the decoder was closed while it read this video")
         if status in _OUT_OF_TIME:
             return self._timeout(_OUT_OF_TIME[status])
-        how = f"by signal {-status}" if status is not None and status < 0 else f"with {status}"
+        if status is None:
+            return DecoderCrashed(f"the connection to the decoder broke on this video: {error!r}")
+        how = f"by signal {-status}" if status < 0 else f"with {status}"
         return DecoderCrashed(f"the decoder died {how} on this video; it is damaged or hostile")
 
     def _timeout(self, what: str) -> DecodeTimeout:
