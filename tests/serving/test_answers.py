@@ -10,6 +10,7 @@ import pytest
 
 from motionfit.inference.classifier import Classifier
 from motionfit.inference.sampling import Span
+from motionfit.inference.warmup import made_clip
 from motionfit.serving.schemas import AnswerBody
 from tests.serving.conftest import SPEC, problem_of
 
@@ -88,7 +89,8 @@ def test_timeline_covers_the_video(client: httpx.Client, clip: bytes) -> None:
     ("query", "code"),
     [
         ({"start": 2.5}, "span-outside"),
-        ({"timeline": True, "stride": 1e-4}, "too-many-windows"),
+        ({"timeline": True, "stride": 1e300}, "bad-parameter"),
+        ({"start": 1e300}, "bad-parameter"),
         ({"timeline": True, "clips": 2}, "bad-parameter"),
         ({"stride": 1}, "bad-parameter"),
         ({"timeline": True, "stride": 0}, "bad-parameter"),
@@ -104,6 +106,17 @@ def test_what_cannot_be_asked_is_refused(
     client: httpx.Client, clip: bytes, query: dict[str, Any], code: str
 ) -> None:
     assert problem_of(classify(client, clip, **query)).code == code
+
+
+def test_timeline_of_too_many_windows_is_refused_with_a_stride_that_would_do(
+    client: httpx.Client,
+) -> None:
+    video = made_clip(seconds=6)
+    problem = problem_of(classify(client, video, timeline=True, stride=0.001))
+    assert problem.code == "too-many-windows"
+    found = re.search(r"slide by ([\d.]+) s", problem.detail)
+    assert found, problem.detail
+    assert classify(client, video, timeline=True, stride=found[1]).status_code == 200
 
 
 @pytest.mark.parametrize("query", [{}, {"timeline": True}])
