@@ -17,7 +17,7 @@ import threading
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self
 
 from motionfit.inference.answers import Counts, clips_of
 from motionfit.inference.clip import ClipSpec
@@ -292,18 +292,18 @@ class DecoderProcess:
 
 @contextlib.contextmanager
 def _opened(source: Source) -> Iterator[BinaryIO]:
-    """A file with the content of ``source`` and a position of its own, which the child may move."""
+    """A file with the content of ``source`` that can only be read, and with a position of its own,
+    which the child may move.
+    """
     with contextlib.ExitStack() as stack:
-        own = isinstance(source, str | Path)
         if isinstance(source, str | Path):
             source = stack.enter_context(Path(source).open("rb"))
         try:
             source.seek(0)  # writes out what the caller has written so far
-            path = Path(f"/proc/self/fd/{source.fileno()}")
+            descriptor = source.fileno()
         except io.UnsupportedOperation:
-            copy = cast(BinaryIO, stack.enter_context(tempfile.TemporaryFile()))
+            copy = stack.enter_context(tempfile.TemporaryFile())
             shutil.copyfileobj(source, copy)
             copy.flush()
-            yield copy
-        else:
-            yield source if own else stack.enter_context(path.open("rb"))
+            descriptor = copy.fileno()
+        yield stack.enter_context(Path(f"/proc/self/fd/{descriptor}").open("rb"))
