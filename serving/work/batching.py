@@ -143,8 +143,12 @@ class ModelThread:
             target=self._own, args=(open_model, opened), name="model", daemon=True
         )
         self._thread.start()
-        self.name = opened.result()
-        """Runtime and device."""
+        try:
+            self.name = opened.result()
+            """Runtime and device."""
+        except BaseException:  # also Ctrl-C: a runtime that is loading must not be torn down
+            self.close()
+            raise
 
     async def run(self, frames: NDArray[np.uint8]) -> tuple[Output, float]:
         """The output for clips (N, T, H, W, 3) uint8, and the milliseconds that the model took.
