@@ -175,8 +175,7 @@ class ModelThread:
         self._thread.join()
 
     def _own(self, open_model: Callable[[], Runner], opened: "Future[str]") -> None:
-        # For this thread, and those that the runtime starts from it: Linux counts by thread.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+        os.nice(NICE)  # this thread, and those that the runtime starts from it: Linux counts so
         try:
             runner = open_model()
         except BaseException as error:

@@ -118,9 +118,9 @@ class DecoderPool:
     def _renewed(self, decoder: "_Decoder", renewal: "Future[None]") -> None:
         try:
             renewal.result()
-        except BackendError as error:
+        except (BackendError, OSError) as error:
             if not self._closed:
-                log.error("%s; trying again", error)
+                log.error("a decoder does not start: %s; trying again", error)
                 asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._renew, decoder)
         else:
             if len(self._in_service) < self._size:

@@ -1,6 +1,7 @@
 """Clips of many requests in one batch: fair, together, and each answer to who asked."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from motionfit.inference.runner import Output
-from motionfit.serving.work.batching import ClipQueue, ModelThread, Waiting
+from motionfit.serving.work.batching import NICE, ClipQueue, ModelThread, Waiting
 from tests.serving.conftest import PATIENCE_SECONDS
 
 
@@ -208,3 +209,18 @@ def test_closed_queue_gives_what_waits_and_then_none() -> None:
     assert queue.next_batch() is None
     with pytest.raises(RuntimeError, match="closed"):
         queue.put(waiting(1))
+
+
+def test_model_stands_back_behind_the_thread_that_talks_to_clients() -> None:
+    async def priority(model: ModelThread) -> int:
+        runner.go.set()
+        await model.run(clips(1))
+        (thread,) = (t for t in threading.enumerate() if t.ident in runner.threads)
+        assert thread.native_id is not None
+        return os.getpriority(os.PRIO_PROCESS, thread.native_id)
+
+    runner = ToyRunner()
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    with model_of(runner) as model:
+        assert asyncio.run(priority(model)) == min(19, own + NICE)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
