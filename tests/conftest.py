@@ -1,5 +1,6 @@
 """What all tests share: real videos, made ones, the embedded student and a toy one."""
 
+import signal
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,10 @@ from motionfit.inference.warmup import made_clip
 from tests.toy_bundles import write_bundle as write_any_bundle
 
 ROOT = Path(__file__).parents[1]
+# Who starts the tests in the background may have them ignore Ctrl-C, and with them all that they
+# start and send one to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 TOY_LABELS = ("red", "green", "blue")
 TOY_SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=3)
 
