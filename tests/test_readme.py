@@ -185,7 +185,7 @@ def test_the_python_example_prints_an_answer(transcript: Transcript) -> None:
 
 
 def test_the_own_server_answers_for_each_of_the_readers_videos(transcript: Transcript) -> None:
-    printed = transcript.after("for video in videos/*/*")
+    printed = transcript.after("videos/*/* --json")
     answers = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
     assert len(answers) == 8
     assert {one["label"] for answer in answers for one in answer["top"]} == {"Basketball", "Biking"}
