@@ -19,15 +19,8 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.runner import Output, open_runner
 from motionfit.serving.edge.tensors import MAX_JSON_BYTES
-from tests.serving.conftest import (
-    LABELS,
-    PATIENCE_SECONDS,
-    SPEC,
-    ServerProcess,
-    metric,
-    serving,
-    wait_until,
-)
+from tests.conftest import PATIENCE_SECONDS, wait_until
+from tests.serving.conftest import LABELS, SPEC, ServerProcess, metric, serving
 
 CLIP = (SPEC.num_frames, SPEC.crop, SPEC.crop, 3)
 OUTPUTS = ["logits", "embedding"]

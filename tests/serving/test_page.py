@@ -16,15 +16,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from motionfit.serving.edge.key_file import add_key
 from motionfit.serving.schemas import AnswerBody
-from tests.serving.conftest import (
-    LABELS,
-    SPEC,
-    ServerProcess,
-    colour_graph,
-    colour_video,
-    serving,
-    wait_until,
-)
+from tests.conftest import wait_until
+from tests.serving.conftest import LABELS, SPEC, ServerProcess, colour_graph, colour_video, serving
 from tests.serving.page_browser import chromium, coloured_webm, opened
 from tests.toy_bundles import write_bundle
 
