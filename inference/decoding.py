@@ -1,10 +1,10 @@
 """Decoding: the frames on screen at given moments of one open video, or all of its frames."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, pairwise
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, TypeVar
 
 import av
 import numpy as np
@@ -27,6 +27,8 @@ from motionfit.inference.sampling import (
     frames_on_screen,
     to_microseconds,
 )
+
+P = TypeVar("P")
 
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
@@ -130,14 +132,15 @@ class VideoReader:
             notes=tuple(self.notes + self._notes_on_pictures(self._first)),
         )
 
-    def select(self, times_us: Times, *, scaler: Scaler) -> list[Picture]:
-        """The pictures on screen at ``times_us``, microseconds from the first frame, any order.
+    def select(self, times_us: Times, *, scaler: Callable[[VideoFrame], P]) -> list[P]:
+        """The pictures on screen at ``times_us``, microseconds from the first frame, any order, as
+        ``scaler`` makes them of frames.
 
         Seeks to the key frame before each stretch of moments and decodes no further than needed.
         Needs an index that is trusted. Raises UnreadableVideo when nothing could be decoded.
         """
         moments = np.unique(times_us)
-        chosen: list[Picture] = []
+        chosen: list[P] = []
         while len(chosen) < len(moments):
             chosen += self._next_pictures(moments[len(chosen) :], scaler=scaler)
         return [chosen[i] for i in np.searchsorted(moments, times_us)]
@@ -165,7 +168,7 @@ class VideoReader:
             raise self._nothing_decoded()
         return Decoded(pictures=pictures, times_us=self._presentation_times(stamps))
 
-    def _next_pictures(self, moments: Times, *, scaler: Scaler) -> list[Picture]:
+    def _next_pictures(self, moments: Times, *, scaler: Callable[[VideoFrame], P]) -> list[P]:
         """The pictures of the first of ``moments``, one or more, up to where seeking is quicker."""
         key, step = self._key_before(moments[0]), 1
         while True:
@@ -175,13 +178,15 @@ class VideoReader:
                 raise self._nothing_decoded()
             key, step = max(0, key - step), 2 * step
 
-    def _pictures_from(self, key: int, moments: Times, *, scaler: Scaler) -> list[Picture]:
+    def _pictures_from(
+        self, key: int, moments: Times, *, scaler: Callable[[VideoFrame], P]
+    ) -> list[P]:
         """As ``_next_pictures``, decoded from a key frame on.
 
         Nothing when the key frame does not lead to them: it is damaged, only marked as one, or one
         from which the picture builds up over many frames.
         """
-        chosen: list[Picture] = []
+        chosen: list[P] = []
         shown: VideoFrame | None = None
         for frame in self._frames(self.index.keys[key]):
             if frame.pts is None:
