@@ -1,0 +1,83 @@
+"""From the answers to every test video to accuracies, and differences to the student's."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionfit.benchmarks.experiment_statistics import Table, two_way
+from motionfit.benchmarks.report_result import AccuracyFigures
+from motionfit.benchmarks.report_systems import REFERENCE
+from motionfit.benchmarks.result import Result
+from motionfit.training.json_record import Estimate
+from motionfit.training.scores import Outcome, cluster_numbers
+
+SEED = 0
+
+Key = tuple[str, int]
+"""A system, and clips of a video."""
+Cells = Mapping[str, tuple[Outcome, ...]]
+"""What became of each test video, by cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    cells: dict[str, tuple[Outcome, ...]]
+    missing: list[str]
+
+
+def accuracy_figures(parts: Sequence[Result]) -> tuple[AccuracyFigures, ...]:
+    """The accuracy of each system and number of clips that was asked for."""
+    found: dict[Key, _Found] = {}
+    for part in parts:
+        if part.kind != "report-accuracy":
+            continue
+        system, clips = str(part.settings["system"]), part.settings["clips"]
+        assert isinstance(clips, int)
+        own = found.setdefault((system, clips), _Found(cells={}, missing=[]))
+        if part.accuracy is None:
+            own.missing.append(part.excluded[0].reason)
+        else:
+            own.cells[str(part.settings["networks"])] = part.accuracy.outcomes
+    return tuple(_figures(key, own, found) for key, own in found.items())
+
+
+def _figures(key: Key, own: _Found, found: Mapping[Key, _Found]) -> AccuracyFigures:
+    system, clips = key
+    cells = own.cells
+    student = found.get((REFERENCE.name, clips))
+    shared = sorted(set(cells) & set(student.cells)) if student else []
+    compare = student is not None and system != REFERENCE.name and shared
+    return AccuracyFigures(
+        system=system,
+        clips=clips,
+        cells=tuple(sorted(cells)),
+        videos=sum(map(len, cells.values())),
+        top1=_mean({name: _right(one) for name, one in cells.items()}, cells) if cells else None,
+        difference=_mean(
+            {name: _right(cells[name]) - _right(student.cells[name]) for name in shared}, cells
+        )
+        if compare and student
+        else None,
+        missing=None if cells else own.missing[0],
+    )
+
+
+def _mean(values: Mapping[str, NDArray[np.float64]], cells: Cells) -> Estimate:
+    """Mean over splits of the mean over seeds and videos."""
+    splits: dict[str, list[str]] = {}
+    for name in sorted(values):
+        splits.setdefault(name.partition("-")[0], []).append(name)
+    tables = [
+        Table(
+            values=np.stack([values[name] for name in names]),
+            clusters=cluster_numbers(cells[names[0]]),
+        )
+        for names in splits.values()
+    ]
+    return two_way(tables, seed=SEED)
+
+
+def _right(outcomes: Sequence[Outcome]) -> NDArray[np.float64]:
+    return np.array([one.rank == 0 for one in outcomes], np.float64)

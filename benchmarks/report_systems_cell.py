@@ -1,0 +1,33 @@
+"""A part of systems that take turns over real videos."""
+
+from motionfit.benchmarks.report_open import TOLERANCE, open_all, opener
+from motionfit.benchmarks.report_timed import Entrant, time_systems
+from motionfit.benchmarks.report_work import Work
+from motionfit.benchmarks.result import Result
+
+FLOW_BYTES = "flow_bytes_a_video"
+
+
+def systems_part(work: Work) -> Result:
+    """Time the systems of a cell: a result of kind ``report-systems``."""
+    cell, options = work.cell, work.options
+    videos = options.timed_videos()
+    with opener(options, work.folder, cell=options.timed_cell()) as found:
+        pipelines, excluded = open_all(found, cell.systems, video=videos[0])
+        stored = {one.system.name: sum(map(one.store_flow, videos)) for one in pipelines}
+        cases = time_systems(
+            {one.system.name: Entrant(pipeline=one, videos=videos) for one in pipelines},
+            rounds=cell.rounds,
+            warmup_rounds=cell.warmup_rounds,
+            seed=work.seed,
+            after_round=work.after_round,
+        )
+    return work.finish(
+        settings={
+            "tolerance": TOLERANCE,
+            FLOW_BYTES: max(stored.values(), default=0) // len(videos),
+        },
+        videos=videos,
+        cases=cases,
+        excluded=excluded,
+    )
