@@ -16,6 +16,7 @@ from motionfit.benchmarks.experiment_command import (
 )
 from motionfit.benchmarks.flow_bench_command import flow_command
 from motionfit.benchmarks.gpu_command import gpu_command
+from motionfit.benchmarks.report_command import report_command, report_draw_command
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.console import run, show, stderr
 from motionfit.inference.errors import require_extra
@@ -285,6 +286,8 @@ app.command("gpu")(gpu_command)
 app.command("engines-plot")(engines_plot_command)
 app.command("experiment")(experiment_command)
 app.command("experiment-report")(experiment_report_command)
+app.command("report")(report_command)
+app.command("report-draw")(report_draw_command)
 
 
 def _open(bundle: str) -> Bundle:

@@ -15,6 +15,8 @@ NEEDED = (STUDENT, RGB_STREAM, FLOW_STREAM)
 """Arms that a cell of the experiment must have to be measured."""
 TIMED_VIDEOS = 26
 CALIBRATION_VIDEOS = 16
+QUICK_SHARE = 5
+"""One in so many test videos gives the accuracy of a quick look."""
 
 
 class Options(Record):
@@ -54,8 +56,9 @@ class Options(Record):
         return _spread(self.test_rows(cell), TIMED_VIDEOS)
 
     def test_rows(self, cell: TrainedCell) -> tuple[Row, ...]:
-        """The videos that the networks of a cell are measured on."""
-        return self._rows(cell.cell.split.test)
+        """The videos that the networks of a cell are measured on; a quick look takes some."""
+        rows = self._rows(cell.cell.split.test)
+        return rows[::QUICK_SHARE] if self.quick else rows
 
     def calibration_videos(self) -> tuple[Path, ...]:
         """Files that the ranges of int8 are taken from: labelled ones of the timed cell."""

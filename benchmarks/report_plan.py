@@ -21,6 +21,7 @@ from motionfit.benchmarks.report_systems import (
     ROWS,
     STUDENT_AND_FLOW,
     USUAL,
+    EngineName,
     System,
     student,
     two_stream,
@@ -42,6 +43,8 @@ COLD_PROCESSES = 11
 """Each gives one sample, and a median takes eleven."""
 ROUNDS = {"p99": 133, "p95": 26, "median": 11}
 """Of each process, so that five processes together allow it to be said."""
+QUICK_FLOW = (two_stream("stored").name, two_stream("farneback").name)
+QUICK_ENGINES: tuple[EngineName, ...] = ("onnxruntime", "torch-eager")
 SLOW = ("two-stream-tvl1@openvino", USUAL.name)
 COLD = (REFERENCE, LIKE_FOR_LIKE, two_stream("stored"), USUAL)
 ACCURACY = (
@@ -87,8 +90,8 @@ def cells(options: Options) -> tuple[Cell, ...]:
 def _quick(options: Options) -> tuple[Cell, ...]:
     return (
         _systems("first", ("like for like",), processes=1, rounds=11),
-        _systems("flow", ("flow",), processes=1, rounds=3),
-        _limit(processes=1, rounds=11),
+        _systems("flow", ("flow",), processes=1, rounds=ROUNDS["median"], only=QUICK_FLOW),
+        _limit(QUICK_ENGINES, processes=1, rounds=ROUNDS["median"]),
         Cell(name="decoders", kind="decoders", processes=1, rounds=11, warmup_rounds=1),
         *_accuracy(options),
     )
@@ -101,7 +104,7 @@ def _full(options: Options) -> tuple[Cell, ...]:
         _systems("tvl1", ("usual set-up", "flow"), rounds=ROUNDS["median"], only=SLOW),
         _systems("engines", ("engine", "precision"), rounds=ROUNDS["p95"]),
         _systems("sizes", ("size",), rounds=ROUNDS["median"]),
-        _limit(processes=PROCESSES, rounds=ROUNDS["p95"]),
+        _limit((*ENGINES, INT8), processes=PROCESSES, rounds=ROUNDS["p95"]),
         *(
             Cell(
                 name=f"cold-{one.name.replace('@', '-')}",
@@ -171,15 +174,15 @@ def _systems(
     )
 
 
-def _limit(*, processes: int, rounds: int) -> Cell:
-    """The machine's limits, and the student in each engine."""
+def _limit(engines: tuple[EngineName, ...], *, processes: int, rounds: int) -> Cell:
+    """The machine's limits, and the student in OpenVINO and other engines."""
     return Cell(
         name="limit",
         kind="limit",
         processes=processes,
         rounds=rounds,
         warmup_rounds=1,
-        systems=(REFERENCE, *(student(name) for name in (*ENGINES, INT8))),
+        systems=(REFERENCE, *map(student, engines)),
     )
 
 
@@ -187,7 +190,11 @@ def _accuracy(options: Options) -> tuple[Cell, ...]:
     """One for each system and trained cell. It is not a matter of chance, so once is enough."""
     trained = options.trained_cells()
     if options.quick:
-        return tuple(_asked(one, REFERENCE, options.num_clips) for one in trained[:1])
+        return tuple(
+            _asked(one, two, options.num_clips)
+            for one in trained[:1]
+            for two in (REFERENCE, LIKE_FOR_LIKE)
+        )
     return (
         *(_asked(one, two, options.num_clips) for one in trained for two in ACCURACY),
         *(

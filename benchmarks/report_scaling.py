@@ -1,4 +1,4 @@
-"""How time grows: with clips, threads, length and resolution of the video, width, batch, callers."""
+"""How time grows: with clips, threads, length and size of the video, width, batch, callers."""
 
 import time
 from collections.abc import Sequence

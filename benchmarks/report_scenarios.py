@@ -84,7 +84,7 @@ def scenario_part(work: Work) -> Result:
                 seed=work.seed,
                 after_round=work.after_round,
             )
-            settings = {"videos": len(videos)}
+            settings = {"videos": float(len(videos))}
         else:
             samples, settings = _served(work, workers, videos)
     cases = tuple(TimedCase.of(name, ms, seed=work.seed) for name, ms in samples.items())
