@@ -53,7 +53,7 @@ def _figures(key: Key, own: _Found, found: Mapping[Key, _Found]) -> AccuracyFigu
         system=system,
         clips=clips,
         cells=tuple(sorted(cells)),
-        videos=sum(map(len, cells.values())),
+        right={name: "".join("01"[one.rank == 0] for one in cells[name]) for name in sorted(cells)},
         top1=_mean({name: _right(one) for name, one in cells.items()}, cells) if cells else None,
         difference=_mean(
             {name: _right(cells[name]) - _right(student.cells[name]) for name in shared}, cells
@@ -68,7 +68,7 @@ def _mean(values: Mapping[str, NDArray[np.float64]], cells: Cells) -> Estimate:
     """Mean over splits of the mean over seeds and videos."""
     splits: dict[str, list[str]] = {}
     for name in sorted(values):
-        splits.setdefault(name.partition("-")[0], []).append(name)
+        splits.setdefault(_split(name), []).append(name)
     tables = [
         Table(
             values=np.stack([values[name] for name in names]),
@@ -77,6 +77,19 @@ def _mean(values: Mapping[str, NDArray[np.float64]], cells: Cells) -> Estimate:
         for names in splits.values()
     ]
     return two_way(tables, seed=SEED)
+
+
+def video_names(parts: Sequence[Result]) -> dict[str, tuple[str, ...]]:
+    """Split -> its test videos, in the order of the answers."""
+    return {
+        _split(str(part.settings["networks"])): tuple(o.video for o in part.accuracy.outcomes)
+        for part in parts
+        if part.kind == "report-accuracy" and part.accuracy
+    }
+
+
+def _split(cell: str) -> str:
+    return cell.partition("-")[0]
 
 
 def _right(outcomes: Sequence[Outcome]) -> NDArray[np.float64]:

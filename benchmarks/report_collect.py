@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from motionfit.benchmarks.report_accuracy_figures import accuracy_figures
+from motionfit.benchmarks.report_accuracy_figures import accuracy_figures, video_names
 from motionfit.benchmarks.report_curves import curve_figures
 from motionfit.benchmarks.report_figures import (
     decoder_figures,
@@ -28,8 +28,9 @@ def collect(folder: Path, options: Options, *, command: str) -> ReportResult:
     """Figures of what is measured so far. Raises ResultError when that is nothing."""
     planned = cells(options)
     parts = read_parts(folder, planned)
-    if not parts:
-        raise ResultError(f"nothing is measured in {folder} yet")
+    if not any(part.kind == "report-systems" for part in parts):
+        raise ResultError(f"nothing is timed in {folder} yet")
+    timed_parts = tuple(part for part in parts if part.kind != "report-accuracy")
     limits, engines = limit_figures(parts)
     timed = options.timed_cell()
     flow_bytes = setting([part for part in parts if part.settings.get(FLOW_BYTES)], FLOW_BYTES)
@@ -43,18 +44,19 @@ def collect(folder: Path, options: Options, *, command: str) -> ReportResult:
         clips=options.num_clips,
         quick=options.quick,
         networks=timed.name if timed else None,
-        noisy_parts=sum(part.noise.noisy for part in parts),
+        noisy_parts=sum(part.noise.noisy for part in timed_parts),
         missing_parts=len(in_turns(planned)) - len(parts),
         flow_bytes_a_video=int(flow_bytes) if flow_bytes else None,
         install_bytes=install_bytes(),
         systems=system_figures(parts),
         rows=row_figures(parts),
         accuracies=accuracy_figures(parts),
+        videos=video_names(parts),
         limits=limits,
         engines=engines,
         decoders=decoder_figures(parts),
         curves=curve_figures(parts),
         scenarios=scenario_figures(parts),
         excluded=excluded_of(parts),
-        parts=parts,
+        parts=timed_parts,
     )

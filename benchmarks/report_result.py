@@ -68,8 +68,8 @@ class AccuracyFigures(Record):
     """Of a video."""
     cells: tuple[str, ...]
     """Drawings of labels, each with networks of its own; empty when nothing was trained."""
-    videos: int
-    """Answers in all."""
+    right: dict[str, str]
+    """Cell -> a digit for each video of ``videos`` of its split: 1 where the answer was right."""
     top1: Estimate | None
     """Mean over splits of the mean over seeds and videos; interval over seeds x class-groups."""
     difference: Estimate | None
@@ -164,7 +164,7 @@ class ReportResult(Record):
     networks: str | None
     """The cell of the experiment whose networks were timed; null: made ones."""
     noisy_parts: int
-    """Parts during which a fixed calculation varied by more than 5 %."""
+    """Of ``parts``, those during which a fixed calculation varied by more than 5 %."""
     missing_parts: int
     """Parts that are not measured yet."""
     flow_bytes_a_video: int | None
@@ -174,6 +174,8 @@ class ReportResult(Record):
     systems: tuple[SystemFigures, ...]
     rows: tuple[RowFigures, ...]
     accuracies: tuple[AccuracyFigures, ...]
+    videos: dict[str, tuple[str, ...]]
+    """Split -> the test videos that accuracy was measured on."""
     limits: LimitFigures | None
     engines: tuple[EngineFigures, ...]
     decoders: tuple[CaseFigures, ...]
@@ -182,7 +184,7 @@ class ReportResult(Record):
     excluded: tuple[Excluded, ...]
     """What was not timed, and why."""
     parts: tuple[Result, ...] = Field(min_length=1)
-    """Everything that was measured, sample by sample."""
+    """Everything that was timed, sample by sample."""
 
     def system(self, name: str) -> SystemFigures | None:
         """The figures of a system; None when it was not measured."""

@@ -1,8 +1,12 @@
 """Parts one after another, each in a fresh process; those that are there are not run again."""
 
+import ctypes
+import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +19,8 @@ WORKER = "motionfit.benchmarks.report_worker"
 LAST_WORDS = 400
 STOP_SECONDS = 20.0
 MINUTE = 60.0
+
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +57,13 @@ def run_parts(folder: Path, cells: tuple[Cell, ...], *, console: Console) -> tup
 def _run(folder: Path, cell: Cell, process: int) -> str | None:
     """Measure a part; what it printed at its end when it failed."""
     command = [sys.executable, "-m", WORKER, str(folder), cell.name, str(process)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    child = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=_tied(os.getpid()),
+    )
     try:
         printed, _ = child.communicate()
     finally:
@@ -63,6 +75,18 @@ def _run(folder: Path, cell: Cell, process: int) -> str | None:
                 child.kill()
                 child.wait()
     return printed[-LAST_WORDS:].strip() or "no words" if child.returncode else None
+
+
+def _tied(parent: int) -> Callable[[], None]:
+    """What a child does first: it ends when the report is killed, and measures no further."""
+    libc = ctypes.CDLL(None)
+
+    def tie() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return tie
 
 
 def _left(todo: list[tuple[Cell, int]], spent: dict[str, float]) -> str:
