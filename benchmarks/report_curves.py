@@ -26,7 +26,8 @@ def _curves_of(cell: Samples) -> list[CurveFigures]:
         if part in DRAWN:
             lines.setdefault((sweep, system, part), []).append(size)
     found = []
-    for (sweep, system, part), sizes in lines.items():
+    for (sweep, system, part), unsorted in sorted(lines.items()):
+        sizes = sorted(unsorted, key=float)
         samples = [cell.of(f"{sweep}/{size}/{system}/{part}") for size in sizes]
         if max(float(pooled(one).mean()) for one in samples) < LEAST_MS:
             continue

@@ -18,7 +18,8 @@ def draw_report(report: ReportResult, others: Sequence[Other], folder: Path) -> 
     """Write report.html, report.md and the pictures into ``folder``, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
     drawn = draw(report, folder)
-    written = document(report, drawn=drawn, others=tuple(map(section_of, others)))
+    sections = tuple(section_of(one, beside=report) for one in others)
+    written = document(report, drawn=drawn, others=sections)
     texts = {HTML: html(written, folder=folder), MARKDOWN: markdown(written)}
     for name, text in texts.items():
         with written_whole(folder / name) as unfinished:

@@ -4,7 +4,9 @@ Weights are signed, one scale for each channel; activations are unsigned, which 
 instructions of Intel's processors multiply fastest. Ranges come from real clips.
 """
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,16 @@ QUANTISED = ["Conv", "Relu", "Add"]
 """The preparations in front and the classifier stay as they are."""
 
 
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """ONNX Runtime advises to simplify the graph first, which the export has done."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 class _Clips(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, clips: NDArray[np.generic]) -> None:
         self._left: Iterator[NDArray[np.generic]] = iter(clips)
@@ -35,7 +47,7 @@ class _Clips(CalibrationDataReader):  # type: ignore[misc]
 
 def write_int8(path: Path, *, plain: Path, clips: NDArray[np.generic]) -> None:
     """Quantise the ONNX file ``plain`` with ranges from ``clips`` (N, T, S, S, channels)."""
-    with written_whole(path) as unfinished:
+    with written_whole(path) as unfinished, _without_advice():
         quantize_static(
             str(plain),
             str(unfinished),

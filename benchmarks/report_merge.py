@@ -7,8 +7,14 @@ from motionfit.benchmarks.report_document import Section, section, table
 from motionfit.benchmarks.report_names import accuracy_of, full_name
 from motionfit.benchmarks.report_numbers import interval, ms_of, percent, times
 from motionfit.benchmarks.report_result import KIND, ReportResult, read_report
+from motionfit.benchmarks.report_samples import by_cell
+from motionfit.benchmarks.report_statistics import between_runs, within_rounds
+from motionfit.benchmarks.report_systems import LIKE_FOR_LIKE, REFERENCE
+from motionfit.benchmarks.report_timed import TOTAL
 from motionfit.benchmarks.result import Result, ResultError, read_json, read_result
 from motionfit.training.json_record import Estimate
+
+SEED = 0
 
 Other = ReportResult | Result
 
@@ -27,17 +33,42 @@ def read_other(path: Path) -> Other:
     return result
 
 
-def section_of(other: Other) -> Section:
-    """What another machine says."""
-    return _of_report(other) if isinstance(other, ReportResult) else _of_engines(other)
+def section_of(other: Other, *, beside: ReportResult) -> Section:
+    """What another run says, on this machine or another one."""
+    if isinstance(other, ReportResult):
+        return _of_report(other, beside=beside)
+    return _of_engines(other)
 
 
-def _of_report(other: ReportResult) -> Section:
+def agreement(first: ReportResult, second: ReportResult) -> Estimate | None:
+    """The like-for-like ratio of one run over that of another, with its interval."""
+    ratios = [
+        within_rounds(*one.pair(f"{LIKE_FOR_LIKE.name}/{TOTAL}", f"{REFERENCE.name}/{TOTAL}"))
+        for report in (first, second)
+        for one in by_cell(report.parts, kind="systems")[:1]
+    ]
+    return between_runs(*ratios, seed=SEED) if len(ratios) == 2 else None
+
+
+def _agreement(first: ReportResult, second: ReportResult) -> str:
+    found = agreement(first, second)
+    if found is None:
+        return ""
+    verdict = "the runs agree" if found.low <= 1 <= found.high else "the runs differ"
+    return (
+        f" How many times as long two streams take like for like, in this report over that one: "
+        f"{interval(found, '.3f')}; {verdict}."
+    )
+
+
+def _of_report(other: ReportResult, *, beside: ReportResult) -> Section:
+    same = other.machine.hardware == beside.machine.hardware
     noisy = f"{other.noisy_parts} of {len(other.parts)} parts ran on a noisy machine."
     quick = " A quick look, no result." if other.quick else ""
     return section(
-        f"On another machine: {_machine(other)}",
-        f"{other.threads} threads, {other.clips} clips of a video. {noisy}{quick}",
+        f"{'Another run on' if same else 'On another machine:'} {_machine(other)}",
+        f"{other.created_utc:%Y-%m-%d}, {other.threads} threads, {other.clips} clips of a video. "
+        f"{noisy}{quick}{_agreement(beside, other)}",
         table(
             ("system with flow", "median", "student", "times", "processor", "accuracy"),
             [

@@ -16,11 +16,14 @@ def part_file(folder: Path, cell: str, process: int) -> Path:
 
 def in_turns(cells: tuple[Cell, ...]) -> tuple[tuple[Cell, int], ...]:
     """All parts in the order in which they are measured: the first process of every cell, then the
-    second, so that what slows the machine for minutes meets all cells alike.
+    second, so that what slows the machine for minutes meets all cells alike. Accuracy, which no
+    clock decides, is last.
     """
-    most = max((one.processes for one in cells), default=0)
-    return tuple(
-        (one, process) for process in range(most) for one in cells if process < one.processes
+    timed = [one for one in cells if one.kind != "accuracy"]
+    most = max((one.processes for one in timed), default=0)
+    return (
+        *((one, process) for process in range(most) for one in timed if process < one.processes),
+        *((one, process) for one in cells if one not in timed for process in range(one.processes)),
     )
 
 

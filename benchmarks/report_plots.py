@@ -1,9 +1,11 @@
 """The pictures of a report, each a figure made of its file alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from motionfit.benchmarks.report_names import accuracy_of, engine_of, full_name, kind_of
 from motionfit.benchmarks.report_result import (
@@ -26,7 +28,12 @@ SWEEPS = {
     "width": "width of the networks",
 }
 COLOURS = {"student": "C0", "two-stream-dis": "C1"}
-STYLES = {"total": "-", "infer": "--", "decode": ":", "flow": "-."}
+STYLES: Mapping[str, Literal["-", "--", ":", "-."]] = {
+    "total": "-",
+    "infer": "--",
+    "decode": ":",
+    "flow": "-.",
+}
 MS = 1000
 GIGA = 1e9
 COLUMNS = 3
@@ -44,7 +51,7 @@ def tradeoff(report: ReportResult) -> Figure | None:
     axes: tuple[tuple[str, Callable[[SystemFigures], Estimate | None]], ...] = (
         ("median time of a video, ms", lambda one: one.total_ms),
         ("videos a second and core", _per_core),
-        ("peak memory, GB", _memory),
+        ("memory beyond the libraries, GB", _memory),
     )
     for panel, (label, value) in zip(panels, axes, strict=True):
         for number, dot in enumerate(dots):
@@ -197,7 +204,25 @@ def scaling(report: ReportResult) -> Figure | None:
         axes.minorticks_off()
     for axes in panels[len(sweeps) :]:
         axes.remove()
+    figure.legend(handles=_keys(report.curves), loc="outside upper center", ncols=6)
     return figure
+
+
+def _keys(curves: Sequence[CurveFigures]) -> list[Line2D]:
+    """What colours and styles stand for."""
+    systems = dict.fromkeys(curve.system for curve in curves)
+    parts = dict.fromkeys(curve.part for curve in curves)
+    return [
+        *(
+            Line2D([], [], color=_colour(name), linewidth=4, label=kind_of(name))
+            for name in systems
+        ),
+        *(Line2D([], [], color="0.3", linestyle=STYLES[part], label=part) for part in parts),
+    ]
+
+
+def _colour(system: str) -> str:
+    return _colour(system)
 
 
 def _drawn(curve: CurveFigures, sweep: str) -> bool:
@@ -206,7 +231,6 @@ def _drawn(curve: CurveFigures, sweep: str) -> bool:
 
 def _curve(axes: Axes, curve: CurveFigures) -> None:
     points = [(one.at, one.ms) for one in curve.points if one.ms]
-    slope = f", exponent {curve.exponent.value:.2f}" if curve.exponent else ""
     axes.errorbar(
         [at for at, _ in points],
         [ms.value for _, ms in points],
@@ -214,12 +238,11 @@ def _curve(axes: Axes, curve: CurveFigures) -> None:
             [max(0.0, ms.value - ms.low) for _, ms in points],
             [max(0.0, ms.high - ms.value) for _, ms in points],
         ],
-        color=COLOURS[curve.system.partition("@")[0]],
+        color=_colour(curve.system),
         linestyle=STYLES[curve.part],
         marker="o",
         markersize=3,
         capsize=2,
-        label=f"{kind_of(curve.system)}: {curve.part}{slope}",
     )
 
 
@@ -238,7 +261,7 @@ def server(report: ReportResult) -> Figure | None:
                 axes.plot(
                     [at or 0 for at, _ in there],
                     [value for _, value in there],
-                    color=COLOURS[system.partition("@")[0]],
+                    color=_colour(system),
                     linestyle=style,
                     marker="o",
                     markersize=3,
@@ -274,7 +297,7 @@ def clips(report: ReportResult) -> Figure | None:
             ],
             fmt="o-",
             capsize=3,
-            color=COLOURS[system.partition("@")[0]],
+            color=_colour(system),
             label=kind_of(system),
         )
     axes.set_xlabel("clips of a video")

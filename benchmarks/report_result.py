@@ -38,9 +38,9 @@ class SystemFigures(Record):
     stages_ms: dict[str, float]
     """Mean of each stage: they add up to the mean total but for what is between them."""
     peak_memory_bytes: float | None
-    """Median over the processes that ran this system alone."""
+    """Beyond what the libraries take; median over the processes that ran this system alone."""
     cold_start_ms: Estimate | None
-    """From an empty process to the first answer, files in the system's cache."""
+    """From a process that has imported its libraries to the first answer."""
 
 
 class RowFigures(Record):

@@ -26,10 +26,25 @@ def median(processes: Processes, *, seed: int) -> Estimate | None:
     return _estimated(processes, np.median, seed=seed)
 
 
+def within_rounds(above: Processes, below: Processes) -> Processes:
+    """The ratio of two cases in each round of each process that has both."""
+    return [a / b for a, b in zip(above, below, strict=True)]
+
+
 def paired_ratio(above: Processes, below: Processes, *, seed: int) -> Estimate | None:
     """Median of the ratios within a round, with its interval; None for fewer than 11 rounds."""
-    ratios = [a[: len(b)] / b[: len(a)] for a, b in zip(above, below, strict=False)]
-    return median(ratios, seed=seed)
+    return median(within_rounds(above, below), seed=seed)
+
+
+def between_runs(first: Processes, second: Processes, *, seed: int) -> Estimate | None:
+    """The median of one run over that of another, with its interval: each is resampled on its own.
+    None for fewer than 11 samples in either.
+    """
+    a, b = median(first, seed=seed), median(second, seed=seed)
+    if a is None or b is None:
+        return None
+    drawn = _resampled(first, np.median, seed=seed) / _resampled(second, np.median, seed=seed + 1)
+    return estimate(a.value / b.value, resampled=drawn)
 
 
 def quantile(processes: Processes, *, share: float) -> float | None:

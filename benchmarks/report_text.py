@@ -127,7 +127,7 @@ def _row_cells(report: ReportResult, row: RowFigures) -> tuple[str, ...]:
         engine_of(row.other),
         ms_of(other.total_ms) if other else DASH,
         f"{ms_of(own.total_ms)}{_engine_if_other(row)}" if own else DASH,
-        times(row.time) if row.time else row.missing or "n too small",
+        times(row.time) if row.time else (row.missing or "n too small").partition(":")[0],
         times(row.cpu),
         *said,
     )
@@ -310,8 +310,11 @@ def _footprint(report: ReportResult) -> Section:
         f"Stored flow takes {size(stored)} for each video, and somebody has computed it before."
         if stored
         else None,
+        "From a process that has imported its libraries and loaded no network: how long until the "
+        "first answer, and how much memory beyond that of the libraries. An installation is its "
+        "packages with all that they need, as pip installs them.",
         table(
-            ("system", "from nothing to the first answer", "peak memory"),
+            ("system", "to the first answer", "memory at most"),
             [
                 (full_name(one.name), ms_of(one.cold_start_ms), size(one.peak_memory_bytes))
                 for one in report.systems
