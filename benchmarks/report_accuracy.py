@@ -2,22 +2,19 @@
 
 from pathlib import Path
 
-from motionfit.benchmarks.report_networks import MissingNetwork, TrainedCell
+from motionfit.benchmarks.report_networks import TrainedCell
 from motionfit.benchmarks.report_open import opener
 from motionfit.benchmarks.report_pipeline import Pipeline
 from motionfit.benchmarks.report_stages import Stopwatch
 from motionfit.benchmarks.report_work import Work
-from motionfit.benchmarks.result import Excluded, Result
+from motionfit.benchmarks.result import Result
 from motionfit.inference.errors import VideoError
 from motionfit.training.manifest import Row
 from motionfit.training.scores import Accuracy, Scored, Unreadable, judge
 
 
 def accuracy_part(work: Work) -> Result:
-    """The accuracy of a cell's system: a result of kind ``report-accuracy``.
-
-    It holds no accuracy, and says why, when a network was not trained.
-    """
+    """The accuracy of a cell's system: a result of kind ``report-accuracy``."""
     cell, options = work.cell, work.options
     assert options.runs is not None
     trained = TrainedCell(runs=Path(options.runs), name=cell.what)
@@ -25,11 +22,7 @@ def accuracy_part(work: Work) -> Result:
     [system] = cell.systems
     settings = {"networks": trained.name, "system": system.name, "clips": cell.clips}
     with opener(options, work.folder, cell=trained, num_clips=cell.clips) as found:
-        try:
-            pipeline = found.open(system)
-        except MissingNetwork as error:
-            missing = Excluded(name=system.name, reason=str(error))
-            return work.finish(settings={**settings}, excluded=(missing,))
+        pipeline = found.open(system)
         accuracy = _judged(pipeline, rows, dataset=Path(options.data or "").name, work=work)
     return work.finish(settings={**settings}, accuracy=accuracy)
 

@@ -1,7 +1,6 @@
 """From the answers to every test video to accuracies, and differences to the student's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,46 +20,33 @@ Cells = Mapping[str, tuple[Outcome, ...]]
 """What became of each test video, by cell."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    cells: dict[str, tuple[Outcome, ...]]
-    missing: list[str]
-
-
 def accuracy_figures(parts: Sequence[Result]) -> tuple[AccuracyFigures, ...]:
-    """The accuracy of each system and number of clips that was asked for."""
-    found: dict[Key, _Found] = {}
+    """The accuracy of each system and number of clips that was measured."""
+    found: dict[Key, dict[str, tuple[Outcome, ...]]] = {}
     for part in parts:
-        if part.kind != "report-accuracy":
-            continue
-        system, clips = str(part.settings["system"]), part.settings["clips"]
-        assert isinstance(clips, int)
-        own = found.setdefault((system, clips), _Found(cells={}, missing=[]))
-        if part.accuracy is None:
-            own.missing.append(part.excluded[0].reason)
-        else:
-            own.cells[str(part.settings["networks"])] = part.accuracy.outcomes
-    return tuple(_figures(key, own, found) for key, own in found.items())
+        if part.kind == "report-accuracy" and part.accuracy:
+            system, clips = str(part.settings["system"]), part.settings["clips"]
+            assert isinstance(clips, int)
+            cells = found.setdefault((system, clips), {})
+            cells[str(part.settings["networks"])] = part.accuracy.outcomes
+    return tuple(_figures(key, found) for key in found)
 
 
-def _figures(key: Key, own: _Found, found: Mapping[Key, _Found]) -> AccuracyFigures:
-    system, clips = key
-    cells = own.cells
-    student = found.get((REFERENCE.name, clips))
-    shared = sorted(set(cells) & set(student.cells)) if student else []
-    compare = student is not None and system != REFERENCE.name and shared
+def _figures(key: Key, found: Mapping[Key, Cells]) -> AccuracyFigures:
+    (system, clips), cells = key, found[key]
+    student = found.get((REFERENCE.name, clips), {}) if system != REFERENCE.name else {}
+    shared = sorted(set(cells) & set(student))
     return AccuracyFigures(
         system=system,
         clips=clips,
         cells=tuple(sorted(cells)),
         right={name: "".join("01"[one.rank == 0] for one in cells[name]) for name in sorted(cells)},
-        top1=_mean({name: _right(one) for name, one in cells.items()}, cells) if cells else None,
+        top1=_mean({name: _right(one) for name, one in cells.items()}, cells),
         difference=_mean(
-            {name: _right(cells[name]) - _right(student.cells[name]) for name in shared}, cells
+            {name: _right(cells[name]) - _right(student[name]) for name in shared}, cells
         )
-        if compare and student
+        if shared
         else None,
-        missing=None if cells else own.missing[0],
     )
 
 

@@ -12,7 +12,7 @@ from motionfit.inference.errors import MotionfitError
 
 COLD_START = "cold-start"
 PEAK_BYTES = "peak_memory_bytes"
-ANSWERS = 3
+ANSWERS = 2
 KIBIBYTE = 1024
 
 

@@ -38,7 +38,7 @@ VIDEOS = 3
 def decoders_part(work: Work) -> Result:
     """Time the decoders on some of the videos: a result of kind ``report-decoders``."""
     spec = made_network(SMALL, flow=False).checkpoint.spec
-    videos = work.options.timed_videos()[:VIDEOS]
+    videos = work.options.timed_videos()[: 1 if work.options.quick else VIDEOS]
     kept: list[Case] = []
     excluded: list[Excluded] = []
     for path in videos:

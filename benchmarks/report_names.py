@@ -68,9 +68,12 @@ def accuracy_of(report: ReportResult, name: str) -> AccuracyFigures | str:
         return "no network was trained on this flow"
     same = [report.accuracy(one.name) for one in all_systems() if _same(one, system)]
     found = [one for one in same if one is not None]
-    if not found:
-        return "not measured" if report.networks else "made networks, not trained"
-    return found[0] if found[0].top1 else found[0].missing or "not measured"
+    if found:
+        return found[0]
+    if not report.networks:
+        return "made networks, not trained"
+    reasons = [one.reason.partition(":")[0] for one in report.excluded if one.name == name]
+    return reasons[0] if reasons else "not measured"
 
 
 def _same(one: System, other: System) -> bool:

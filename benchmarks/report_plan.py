@@ -43,10 +43,13 @@ COLD_PROCESSES = 11
 """Each gives one sample, and a median takes eleven."""
 ROUNDS = {"p99": 133, "p95": 26, "median": 11}
 """Of each process, so that five processes together allow it to be said."""
-QUICK_FLOW = (two_stream("stored").name, two_stream("farneback").name)
+QUICK = (LIKE_FOR_LIKE.name, two_stream("stored").name, two_stream("farneback").name)
 QUICK_ENGINES: tuple[EngineName, ...] = ("onnxruntime", "torch-eager")
 SLOW = ("two-stream-tvl1@openvino", USUAL.name)
-COLD = (REFERENCE, LIKE_FOR_LIKE, two_stream("stored"), USUAL)
+COLD = (
+    *(REFERENCE, student("onnxruntime"), student(INT8), student("torch-eager")),
+    *(LIKE_FOR_LIKE, two_stream("stored"), two_stream(engine=INT8), FLOW_ALONE, USUAL),
+)
 ACCURACY = (
     REFERENCE,
     LIKE_FOR_LIKE,
@@ -89,8 +92,9 @@ def cells(options: Options) -> tuple[Cell, ...]:
 
 def _quick(options: Options) -> tuple[Cell, ...]:
     return (
-        _systems("first", ("like for like",), processes=1, rounds=11),
-        _systems("flow", ("flow",), processes=1, rounds=ROUNDS["median"], only=QUICK_FLOW),
+        _systems(
+            "first", ("like for like", "flow"), processes=1, rounds=ROUNDS["median"], only=QUICK
+        ),
         _limit(QUICK_ENGINES, processes=1, rounds=ROUNDS["median"]),
         Cell(name="decoders", kind="decoders", processes=1, rounds=11, warmup_rounds=1),
         *_accuracy(options),
@@ -187,7 +191,9 @@ def _limit(engines: tuple[EngineName, ...], *, processes: int, rounds: int) -> C
 
 
 def _accuracy(options: Options) -> tuple[Cell, ...]:
-    """One for each system and trained cell. It is not a matter of chance, so once is enough."""
+    """One for each system and cell whose networks are trained. No clock decides it, so once is
+    enough.
+    """
     trained = options.trained_cells()
     if options.quick:
         return tuple(
@@ -196,7 +202,12 @@ def _accuracy(options: Options) -> tuple[Cell, ...]:
             for two in (REFERENCE, LIKE_FOR_LIKE)
         )
     return (
-        *(_asked(one, two, options.num_clips) for one in trained for two in ACCURACY),
+        *(
+            _asked(one, two, options.num_clips)
+            for one in trained
+            for two in ACCURACY
+            if all(one.has(arm) for arm in (two.rgb, two.flow) if arm)
+        ),
         *(
             _asked(one, two, clips)
             for one in trained[:1]

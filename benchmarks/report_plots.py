@@ -70,7 +70,7 @@ def _dots(report: ReportResult) -> list[Dot]:
     found = []
     for one in report.systems:
         accuracy = accuracy_of(report, one.name)
-        if one.total_ms and not isinstance(accuracy, str) and accuracy.top1:
+        if one.total_ms and not isinstance(accuracy, str):
             found.append((one, accuracy))
     return found
 
@@ -78,7 +78,7 @@ def _dots(report: ReportResult) -> list[Dot]:
 def _dot(axes: Axes, dot: Dot, at: Estimate | None, *, number: int) -> None:
     system, accuracy = dot
     top1 = accuracy.top1
-    if at is None or top1 is None:
+    if at is None:
         return
     axes.errorbar(
         [at.value],
@@ -277,17 +277,13 @@ def server(report: ReportResult) -> Figure | None:
 
 def clips(report: ReportResult) -> Figure | None:
     """Accuracy against the number of clips."""
-    own = [
-        one
-        for one in report.accuracies
-        if one.system in (REFERENCE.name, LIKE_FOR_LIKE.name) and one.top1
-    ]
+    own = [one for one in report.accuracies if one.system in (REFERENCE.name, LIKE_FOR_LIKE.name)]
     if len({one.clips for one in own}) < 2:
         return None
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     for shift, system in ((-0.06, REFERENCE.name), (0.06, LIKE_FOR_LIKE.name)):
-        line = sorted((one.clips, one.top1) for one in own if one.system == system and one.top1)
+        line = sorted((one.clips, one.top1) for one in own if one.system == system)
         axes.errorbar(
             [at + shift for at, _ in line],
             [100 * top1.value for _, top1 in line],

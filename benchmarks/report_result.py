@@ -67,15 +67,14 @@ class AccuracyFigures(Record):
     clips: int
     """Of a video."""
     cells: tuple[str, ...]
-    """Drawings of labels, each with networks of its own; empty when nothing was trained."""
+    """Drawings of labels, each with networks of its own."""
     right: dict[str, str]
     """Cell -> a digit for each video of ``videos`` of its split: 1 where the answer was right."""
-    top1: Estimate | None
+    top1: Estimate
     """Mean over splits of the mean over seeds and videos; interval over seeds x class-groups."""
     difference: Estimate | None
-    """Less the student's of as many clips, video by video, in the cells that both have."""
-    missing: str | None
-    """Why there are no figures."""
+    """Less the student's of as many clips, video by video, in the cells that both have;
+    null for the student itself."""
 
 
 class Point(Record):

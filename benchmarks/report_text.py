@@ -282,11 +282,7 @@ def _scaling(report: ReportResult, drawn: Drawn) -> Section:
 
 
 def _clips(report: ReportResult, drawn: Drawn) -> Section:
-    own = [
-        one
-        for one in report.accuracies
-        if one.system in (REFERENCE.name, LIKE_FOR_LIKE.name) and one.top1
-    ]
+    own = [one for one in report.accuracies if one.system in (REFERENCE.name, LIKE_FOR_LIKE.name)]
     several = len({one.clips for one in own}) > 1
     return section(
         "Accuracy against the number of clips",
