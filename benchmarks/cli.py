@@ -8,21 +8,25 @@ from typing import Annotated
 
 import typer
 
-from motionfit.benchmarks.command import Output, Seed, Threads, Warmup, progress
+from motionfit.benchmarks.command import EMBEDDED, Output, Seed, Threads, Warmup, progress
+from motionfit.benchmarks.endure_command import endure_command
 from motionfit.benchmarks.engines_command import engines_command, engines_plot_command
 from motionfit.benchmarks.experiment_command import (
     experiment_command,
     experiment_report_command,
+    experiment_schedule_command,
 )
 from motionfit.benchmarks.flow_bench_command import flow_command
 from motionfit.benchmarks.gpu_command import gpu_command
+from motionfit.benchmarks.install_command import install_command
+from motionfit.benchmarks.load_command import load_command
+from motionfit.benchmarks.mutants_command import mutants_command
 from motionfit.benchmarks.report_command import report_command, report_draw_command
+from motionfit.benchmarks.serve_command import serve_command
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.console import run, show, stderr
 from motionfit.inference.errors import require_extra
 from motionfit.inference.runner import Backend
-
-EMBEDDED = "embedded"
 
 app = typer.Typer(
     help="Measure a bundle or the training: how fast, how right, and what changed since.",
@@ -284,7 +288,13 @@ app.command("flow")(flow_command)
 app.command("engines")(engines_command)
 app.command("gpu")(gpu_command)
 app.command("engines-plot")(engines_plot_command)
+app.command("load")(load_command)
+app.command("serve")(serve_command)
+app.command("endure")(endure_command)
+app.command("mutants")(mutants_command)
+app.command("install")(install_command)
 app.command("experiment")(experiment_command)
+app.command("experiment-schedule")(experiment_schedule_command)
 app.command("experiment-report")(experiment_report_command)
 app.command("report")(report_command)
 app.command("report-draw")(report_draw_command)

@@ -10,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from motionfit.inference.console import stderr
 
+EMBEDDED = "embedded"
+
 
 def in_existing_folder(path: Path | None) -> Path | None:
     """For an option that names a file to write: refuses one whose folder is not there."""
@@ -34,7 +36,29 @@ Threads = Annotated[
     typer.Option(min=1, help="CPU threads of the runtime.", show_default="one per core"),
 ]
 Warmup = Annotated[int, typer.Option(min=0, help="Rounds that are run first, untimed.")]
+BundleAndVideos = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="[BUNDLE] VIDEO...",
+        help=f"Real videos; before them, a bundle's folder or the word '{EMBEDDED}'.",
+    ),
+]
+Decoders = Annotated[int, typer.Option(min=1, max=64, help="Decoding processes.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the order of cases and of resampling.")]
+
+
+def bundle_and_videos(paths: list[Path]) -> tuple[str | None, tuple[Path, ...]]:
+    """The bundle (None for the embedded one) and the videos that a command was given."""
+    bundle = None
+    if paths[0].is_dir() or paths[0] == Path(EMBEDDED):
+        bundle = None if paths[0] == Path(EMBEDDED) else str(paths[0])
+        paths = paths[1:]
+    if not paths:
+        raise typer.BadParameter("no video was named")
+    for path in paths:
+        if not path.is_file():
+            raise typer.BadParameter(f"there is no video {path}")
+    return bundle, tuple(paths)
 
 
 @contextmanager

@@ -21,8 +21,10 @@ from motionfit.benchmarks.experiment_protocol import (
     Protocol,
     entries,
 )
-from motionfit.benchmarks.experiment_result import ArmCell, ExperimentResult, Spent, VideoSet
+from motionfit.benchmarks.experiment_result import ArmCell, ExperimentResult, VideoSet
 from motionfit.benchmarks.experiment_runner import ExperimentError, is_done, read_record
+from motionfit.benchmarks.experiment_spent import spent_by_arm, spent_by_stage
+from motionfit.benchmarks.experiment_tables import Resampling
 from motionfit.training.provenance import git_revision
 from motionfit.training.resampling import rounded
 
@@ -39,7 +41,14 @@ class Experiment:
     data: Path
     protocol: Protocol
     on: MeasuredOn
-    cross_domain: Path | None = None
+    cross_domain: tuple[Path, ...] = ()
+    """Data sets of other things that are, together, an unlabelled source"""
+
+    def __post_init__(self) -> None:
+        if self.on == "validation" and not self.protocol.validation:
+            raise ExperimentError("this protocol has no validation videos: nothing is chosen on it")
+        if self.protocol.source == "other" and not self.cross_domain:
+            raise ExperimentError("the unlabelled source is another data set: give --cross-domain")
 
     def answers(self, entry: Entry) -> tuple[Job, ...]:
         """The jobs whose answers, averaged, are those of an arm."""
@@ -53,7 +62,7 @@ class Experiment:
 
     def entries(self) -> tuple[Entry, ...]:
         """All that the protocol asks for."""
-        return entries(self.protocol, on=self.on, cross_domain=self.cross_domain is not None)
+        return entries(self.protocol, on=self.on, cross_domain=bool(self.cross_domain))
 
     def jobs(self, patterns: Sequence[str]) -> tuple[Job, ...]:
         """The jobs of the arms whose names match a pattern, and what they need, in order.
@@ -74,47 +83,86 @@ class Experiment:
         return in_order(job for entry in chosen for job in self.answers(entry))
 
 
-def collect(experiment: Experiment, *, command: str) -> ExperimentResult:
-    """The results of what is done. Raises ExperimentError when that is nothing."""
-    cells: list[ArmCell] = []
-    sets: dict[str, VideoSet] = {}
-    missing = []
-    labels: tuple[str, ...] = ()
-    for entry in experiment.entries():
-        jobs = experiment.answers(entry)
-        if not all(is_done(job, runs=experiment.runs) for job in jobs):
-            missing.append(entry.name)
-            continue
-        read = [read_answers(experiment.runs / str(job.output)) for job in jobs]
-        labels = read[0].labels
-        videos = _videos(read[0], split=entry.cell.split.name)
-        if sets.setdefault(videos.split, videos) != videos:
-            raise ExperimentError(f"{entry.name} was measured on other videos than the others")
-        cells.append(cell_of(entry, read))
-    if not cells:
-        raise ExperimentError(f"nothing is measured on {experiment.on} in {experiment.runs} yet")
-    compared = comparisons(cells, sets=sets, seed=RESAMPLING_SEED)
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """What is done of some entries."""
+
+    jobs: Mapping[Entry, Sequence[Job]]
+    """Of the answers, of each entry that is done"""
+    cells: tuple[ArmCell, ...]
+    labels: tuple[str, ...]
+    sets: Mapping[str, VideoSet]
+    """By split"""
+
+
+def collect(experiment: Experiment, *, entries: Sequence[Entry], command: str) -> ExperimentResult:
+    """The results of what is done of ``entries``. Raises ExperimentError when that is nothing."""
+    measured = _measured(experiment, entries)
+    cells, runs = measured.cells, experiment.runs
+    by = Resampling(
+        sets=measured.sets, seed=RESAMPLING_SEED, resampled=experiment.protocol.resampled
+    )
+    compared = comparisons(cells, by=by)
     primary = f"labels{experiment.protocol.labelled_groups}/{MOTIONFIT}-{RANDOM}"
+    jobs = in_order(job for entry in entries for job in experiment.answers(entry))
     return ExperimentResult(
         command=command,
         created_utc=datetime.now(UTC).replace(microsecond=0),
         git_revision=git_revision(),
-        trained_by=_revisions(experiment),
+        trained_by=_revisions(jobs, runs=runs),
         measured_on=experiment.on,
         dataset=experiment.data.name,
+        cross_domain=tuple(source.name for source in experiment.cross_domain),
         protocol=experiment.protocol,
         machine=machine.describe(),
         libraries=machine.libraries(),
         resampling_seed=RESAMPLING_SEED,
-        labels=labels,
+        labels=measured.labels,
         primary=next((one for one in compared if one.name == primary), None),
-        summaries=summaries(cells, sets=sets, seed=RESAMPLING_SEED),
+        summaries=summaries(cells, by=by),
         comparisons=compared,
-        spent=_spent(experiment),
-        missing=tuple(missing),
-        video_sets=tuple(sets.values()),
-        cells=tuple(cells),
+        spent=spent_by_stage(jobs, runs=runs),
+        spent_by_arm=spent_by_arm(measured.jobs, runs=runs),
+        missing=tuple(entry.name for entry in entries if entry not in measured.jobs),
+        video_sets=tuple(measured.sets.values()),
+        cells=cells,
     )
+
+
+def _measured(experiment: Experiment, entries: Sequence[Entry]) -> _Measured:
+    runs = experiment.runs
+    answers = {entry: experiment.answers(entry) for entry in entries}
+    done = {
+        entry: jobs
+        for entry, jobs in answers.items()
+        if all(is_done(job, runs=runs) for job in jobs)
+    }
+    if not done:
+        raise ExperimentError(f"nothing is measured on {experiment.on} in {runs} yet")
+    read = {
+        entry: [read_answers(runs / str(job.output)) for job in jobs]
+        for entry, jobs in done.items()
+    }
+    return _Measured(
+        jobs=done,
+        cells=tuple(cell_of(entry, own) for entry, own in read.items()),
+        labels=next(iter(read.values()))[0].labels,
+        sets=video_sets(read),
+    )
+
+
+def video_sets(read: Mapping[Entry, Sequence[Answers]]) -> Mapping[str, VideoSet]:
+    """The videos of each split. Raises ExperimentError when not all networks saw the same ones."""
+    labels = {one.labels for own in read.values() for one in own}
+    if len(labels) > 1:
+        raise ExperimentError(f"networks know different classes: {' and '.join(map(str, labels))}")
+    sets: dict[str, VideoSet] = {}
+    for entry, own in read.items():
+        for one in own:
+            videos = _videos(one, split=entry.cell.split.name)
+            if sets.setdefault(videos.split, videos) != videos:
+                raise ExperimentError(f"{entry.name} was measured on other videos than the others")
+    return sets
 
 
 def _videos(answers: Answers, *, split: str) -> VideoSet:
@@ -166,25 +214,6 @@ def _integers(values: NDArray[np.int64]) -> tuple[int, ...]:
     return tuple(map(int, values))
 
 
-def _spent(experiment: Experiment) -> tuple[Spent, ...]:
-    """Core hours of each kind of job."""
-    jobs = in_order(job for entry in experiment.entries() for job in experiment.answers(entry))
-    seconds = _seconds_by_stage(jobs, runs=experiment.runs)
-    return tuple(
-        Spent(stage=stage, jobs=len(own), hours=rounded(sum(own) / 3600))
-        for stage, own in seconds.items()
-    )
-
-
-def _revisions(experiment: Experiment) -> tuple[str, ...]:
-    jobs = in_order(job for entry in experiment.entries() for job in experiment.answers(entry))
-    records = (read_record(job, runs=experiment.runs) for job in jobs)
+def _revisions(jobs: Iterable[Job], *, runs: Path) -> tuple[str, ...]:
+    records = (read_record(job, runs=runs) for job in jobs)
     return tuple(sorted({one.revision for one in records if one and one.revision}))
-
-
-def _seconds_by_stage(jobs: Iterable[Job], *, runs: Path) -> Mapping[str, list[float]]:
-    found: dict[str, list[float]] = {}
-    for job in jobs:
-        if record := read_record(job, runs=runs):
-            found.setdefault(job.stage, []).append(sum(record.seconds))
-    return found

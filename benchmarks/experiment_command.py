@@ -1,52 +1,55 @@
 """``motionfit-bench experiment`` and ``experiment-report``."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
+from motionfit.benchmarks.command import Output, in_existing_folder
 from motionfit.inference.console import stderr
 from motionfit.inference.errors import require_extra
 
-WATCH = "motionfit.benchmarks.experiment_watch"
-TRUTH = "motionfit.benchmarks.experiment_truth"
 REPORT = "report.md"
-PROGRAMS = {
-    "train": (sys.executable, "-m", "motionfit.training.cli"),
-    "watch": (sys.executable, "-m", WATCH),
-    "truth": (sys.executable, "-m", TRUTH),
-}
+
+Runs = Annotated[
+    Path, typer.Argument(metavar="RUNS", help="Folder of all trainings; may be begun.")
+]
+Labelled = Annotated[
+    Path, typer.Option(exists=True, help="Data set whose column group is as in UCF101.")
+]
+AtOnce = Annotated[int, typer.Option(min=1, help="Trainings at once, each on a core of its own.")]
+Minutes = Annotated[
+    float | None,
+    typer.Option(min=0, help="Stop running jobs after so long; they go on next time."),
+]
 
 
 def experiment_command(
-    runs: Annotated[
-        Path, typer.Argument(metavar="RUNS", help="Folder of all trainings; may be begun.")
-    ],
-    data: Annotated[
-        Path,
-        typer.Option(exists=True, help="Data set whose column group is as in UCF101."),
-    ],
+    runs: Runs,
+    data: Labelled,
+    protocol: Annotated[
+        Literal["ucf101", "weizmann"],
+        typer.Option(
+            help="Groups of --data are those of UCF101; or its nine persons, and the source of all "
+            "pseudo-labels is --cross-domain."
+        ),
+    ] = "ucf101",
     cross_domain: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             metavar="SOURCE",
             exists=True,
-            help="Videos of other things, a folder or a CSV: adds the arm cross-domain.",
+            help="Videos of other things, a folder or a CSV: adds the arm cross-domain. Of several "
+            "the videos are taken together. Repeatable.",
         ),
     ] = None,
     on: Annotated[
         Literal["test", "validation"],
         typer.Option(help="Videos to measure on; choices are made on validation."),
     ] = "test",
-    jobs: Annotated[
-        int, typer.Option(min=1, help="Trainings at once, each on a core of its own.")
-    ] = 2,
-    minutes: Annotated[
-        float | None,
-        typer.Option(min=0, help="Stop running jobs after so long; they go on next time."),
-    ] = None,
+    jobs: AtOnce = 2,
+    minutes: Minutes = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,52 +57,85 @@ def experiment_command(
             help="Only arms and what they need, as 'split2-seed0-*' or '*/mars'. Repeatable.",
         ),
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="FILE.json", dir_okay=False, help="Write the results here."
-        ),
-    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what is left, and about how long it takes.")
+    ] = False,
+    output: Output = None,
 ) -> None:
     """Train and measure MotionFit beside its controls: few labels, many unlabelled videos.
 
     Every training is a job that is done once: run the command again to go on after any kind of end.
     With -o, what is done by then is written, with figures and intervals.
     """
-    require_extra("train", "accelerate", "matplotlib", "safetensors", "torch", "torchvision")
-    from motionfit.benchmarks.experiment_collect import Experiment, collect
+    _require()
+    from motionfit.benchmarks.experiment_collect import Experiment
+    from motionfit.benchmarks.experiment_course import (
+        left_table,
+        run_chosen,
+        say_outcome,
+        write_results,
+    )
     from motionfit.benchmarks.experiment_protocol import PROTOCOL
-    from motionfit.benchmarks.experiment_result import write_experiment
-    from motionfit.benchmarks.experiment_runner import ExperimentError, run_jobs
-    from motionfit.benchmarks.result import shown_command
+    from motionfit.benchmarks.experiment_weizmann import WEIZMANN
 
     experiment = Experiment(
         runs=runs.resolve(),
         data=data.resolve(),
-        protocol=PROTOCOL,
+        protocol=WEIZMANN if protocol == "weizmann" else PROTOCOL,
         on=on,
-        cross_domain=cross_domain and cross_domain.resolve(),
+        cross_domain=tuple(source.resolve() for source in cross_domain or ()),
     )
-    outcome = run_jobs(
-        experiment.jobs(only or ["*"]),
-        runs=experiment.runs,
-        programs=PROGRAMS,
-        at_once=jobs,
-        minutes=minutes,
-        console=stderr,
-    )
+    chosen = experiment.jobs(only or ["*"])
+    if dry_run:
+        Console().print(left_table(experiment, chosen))
+        return
+    outcome = run_chosen(experiment, chosen, at_once=jobs, minutes=minutes)
     if output is not None:
-        write_experiment(collect(experiment, command=shown_command(sys.argv[1:])), output)
-        stderr.print(f"wrote {output}", markup=False)
-    if outcome.failed:
-        raise ExperimentError(
-            f"{len(outcome.failed)} jobs failed: "
-            + "; ".join(f"{job.name}: {words}" for job, words in outcome.failed)
-        )
-    if outcome.left:
-        stderr.print(f"{len(outcome.left)} jobs are left: run the command again to go on")
-    if outcome.stopped:
-        raise KeyboardInterrupt
+        write_results(experiment, experiment.entries(), output)
+    say_outcome(outcome)
+
+
+def experiment_schedule_command(
+    runs: Runs,
+    data: Labelled,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE.json",
+            dir_okay=False,
+            callback=in_existing_folder,
+            help="Write what was measured here: the evidence of the choice.",
+        ),
+    ],
+    jobs: AtOnce = 2,
+    minutes: Minutes = None,
+) -> None:
+    """Choose random initialisation's own schedule, by the protocol's rule, on validation videos.
+
+    Trains and measures what the rule looks at and nothing else, and says what it chooses.
+    """
+    _require()
+    from motionfit.benchmarks.experiment_collect import Experiment
+    from motionfit.benchmarks.experiment_course import run_chosen, say_outcome, write_results
+    from motionfit.benchmarks.experiment_protocol import PROTOCOL
+    from motionfit.benchmarks.experiment_schedule import chosen_schedule, schedule_entries
+
+    experiment = Experiment(
+        runs=runs.resolve(), data=data.resolve(), protocol=PROTOCOL, on="validation"
+    )
+    entries = schedule_entries(PROTOCOL)
+    wanted = experiment.jobs([entry.name for entry in entries])
+    outcome = run_chosen(experiment, wanted, at_once=jobs, minutes=minutes)
+    chosen = chosen_schedule(write_results(experiment, entries, output))
+    said = "not all schedules are measured yet" if chosen is None else f"chosen: {chosen} clips"
+    Console(highlight=False).print(said)
+    say_outcome(outcome)
+
+
+def _require() -> None:
+    require_extra("train", "accelerate", "matplotlib", "safetensors", "torch", "torchvision")
 
 
 def experiment_report_command(
@@ -117,10 +153,10 @@ def experiment_report_command(
 
     result = read_experiment(results)
     output.mkdir(parents=True, exist_ok=True)
-    pictures = (
-        ("Accuracy of each arm, and differences", "arms.png", draw_arms),
-        ("Accuracy against the number of labelled groups", "curve.png", draw_curve),
-    )
+    pictures = [("Accuracy of each arm, and differences", "arms.png", draw_arms)]
+    if len({one.labelled_groups for one in result.summaries}) > 1:
+        curve = ("Accuracy against the number of labelled groups", "curve.png", draw_curve)
+        pictures.append(curve)
     for _, file, draw in pictures:
         with written_whole(output / file) as unfinished:
             draw(result, unfinished)

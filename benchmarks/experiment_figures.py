@@ -1,9 +1,8 @@
 """Answers of the experiment's networks -> figures of each arm, and differences between arms."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from motionfit.benchmarks.experiment_protocol import MOTIONFIT, RANDOM
 from motionfit.benchmarks.experiment_result import (
@@ -13,19 +12,17 @@ from motionfit.benchmarks.experiment_result import (
     Summary,
     VideoSet,
 )
-from motionfit.benchmarks.experiment_statistics import Table, two_way
+from motionfit.benchmarks.experiment_statistics import two_way
+from motionfit.benchmarks.experiment_tables import Floats, Lines, Resampling, tables
 from motionfit.training.json_record import Estimate
 
 TOP1, WITHIN_RATE, RETIMED, RETIMED_CHANGE = "top1", "within-rate", "retimed", "retimed-change"
 
-Floats = NDArray[np.float64]
 Values = Callable[[ArmCell, VideoSet], Floats | None]
 """A value of each video (V,), nan for those that do not count; None where it was not measured."""
-Sets = Mapping[str, VideoSet]
-"""By split."""
 
 
-def summaries(cells: Sequence[ArmCell], *, sets: Sets, seed: int) -> tuple[Summary, ...]:
+def summaries(cells: Sequence[ArmCell], *, by: Resampling) -> tuple[Summary, ...]:
     """Each arm with each number of labelled groups, in the order in which they come."""
     parts = _by_kind(cells)
     return tuple(
@@ -38,15 +35,14 @@ def summaries(cells: Sequence[ArmCell], *, sets: Sets, seed: int) -> tuple[Summa
             measures=_measures(
                 own,
                 () if arm == RANDOM else parts.get((labels, RANDOM), ()),
-                sets=sets,
-                seed=seed,
+                by=by,
             ),
         )
         for (labels, arm), own in parts.items()
     )
 
 
-def comparisons(cells: Sequence[ArmCell], *, sets: Sets, seed: int) -> tuple[Comparison, ...]:
+def comparisons(cells: Sequence[ArmCell], *, by: Resampling) -> tuple[Comparison, ...]:
     """MotionFit less each other arm, where they have cells in common."""
     parts = _by_kind(cells)
     found = []
@@ -55,8 +51,7 @@ def comparisons(cells: Sequence[ArmCell], *, sets: Sets, seed: int) -> tuple[Com
         if arm == MOTIONFIT or not own:
             continue
         top1, within = (
-            _difference(own, pairs, values=values, sets=sets, seed=seed)
-            for values in (_top1, _within_rate)
+            _difference(own, pairs, values=values, by=by) for values in (_top1, _within_rate)
         )
         assert top1 is not None
         assert within is not None
@@ -74,9 +69,9 @@ def comparisons(cells: Sequence[ArmCell], *, sets: Sets, seed: int) -> tuple[Com
 
 
 def _measures(
-    own: Sequence[ArmCell], reference: Sequence[ArmCell], *, sets: Sets, seed: int
+    own: Sequence[ArmCell], reference: Sequence[ArmCell], *, by: Resampling
 ) -> tuple[Measure, ...]:
-    rates = sorted({rate for one in sets.values() for rate in one.frame_rates})
+    rates = sorted({rate for one in by.sets.values() for rate in one.frame_rates})
     kinds: dict[str, Values] = {
         TOP1: _top1,
         WITHIN_RATE: _within_rate,
@@ -86,10 +81,10 @@ def _measures(
     }
     found = []
     for name, values in kinds.items():
-        value = _mean(own, values=values, sets=sets, seed=seed)
+        value = _mean(own, values=values, by=by)
         if value is None:
             continue
-        difference = _difference(*_common(own, reference), values=values, sets=sets, seed=seed)
+        difference = _difference(*_common(own, reference), values=values, by=by)
         found.append(Measure(name=name, value=value, difference=difference))
     return tuple(found)
 
@@ -123,14 +118,14 @@ def _right(answers: Sequence[int], videos: VideoSet) -> Floats:
     return np.equal(answers, videos.true).astype(np.float64)
 
 
-def _mean(cells: Sequence[ArmCell], *, values: Values, sets: Sets, seed: int) -> Estimate | None:
-    lines: dict[str, list[Floats]] = {}
+def _mean(cells: Sequence[ArmCell], *, values: Values, by: Resampling) -> Estimate | None:
+    lines: list[tuple[ArmCell, Floats]] = []
     for cell in cells:
-        line = values(cell, sets[cell.split])
+        line = values(cell, by.sets[cell.split])
         if line is None:
             return None
-        lines.setdefault(cell.split, []).append(line)
-    return _estimate(lines, sets=sets, seed=seed)
+        lines.append((cell, line))
+    return _estimate(lines, by=by)
 
 
 def _difference(
@@ -138,34 +133,21 @@ def _difference(
     others: Sequence[ArmCell],
     *,
     values: Values,
-    sets: Sets,
-    seed: int,
+    by: Resampling,
 ) -> Estimate | None:
     """Mean of ``cells`` less ``others``, pairs of the same drawing; None where one is unknown."""
-    lines: dict[str, list[Floats]] = {}
+    lines: list[tuple[ArmCell, Floats]] = []
     for cell, other in zip(cells, others, strict=True):
-        line, other_line = (values(one, sets[cell.split]) for one in (cell, other))
+        line, other_line = (values(one, by.sets[cell.split]) for one in (cell, other))
         if line is None or other_line is None:
             return None
-        lines.setdefault(cell.split, []).append(line - other_line)
-    return _estimate(lines, sets=sets, seed=seed)
+        lines.append((cell, line - other_line))
+    return _estimate(lines, by=by)
 
 
-def _estimate(lines: Mapping[str, Sequence[Floats]], *, sets: Sets, seed: int) -> Estimate | None:
-    tables = []
-    for split, own in lines.items():
-        values = np.stack(own)
-        counted = ~np.isnan(values[0])
-        if counted.any():
-            clusters = _clusters(sets[split])[counted]
-            tables.append(Table(values=values[:, counted], clusters=clusters))
-    return two_way(tables, seed=seed) if tables else None
-
-
-def _clusters(videos: VideoSet) -> NDArray[np.int64]:
-    keys = list(zip(videos.true, videos.groups, strict=True))
-    numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
-    return np.array([numbers[key] for key in keys])
+def _estimate(lines: Lines, *, by: Resampling) -> Estimate | None:
+    made = tables(lines, by=by)
+    return two_way(made, seed=by.seed) if made else None
 
 
 def _common(

@@ -3,13 +3,14 @@
 The jobs run in the experiment's folder, RUNS, and name files in it by relative paths:
 
     flow/, cache/                            optical flow and decoded videos, of all cells
+    cross-domain.csv                         several data sets as one source
     split2-seed0-labels3/teacher-flow/       one stage: a run folder of motionfit-train
     split2-seed0-labels3/motionfit.test.json what the arm's network says of the test videos
     .../STAGE.log, .../STAGE.job.json        what a job printed; its command, and its seconds
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +33,10 @@ from motionfit.benchmarks.experiment_protocol import (
 Jobs = tuple["Job", ...]
 Flags = tuple[str, ...]
 
+Program = Literal["train", "watch", "truth", "sources"]
+"""motionfit-train, what answers for a trained network, what puts true labels in the place of
+pseudo-labels, or what lists the videos of several data sets"""
+
 FLOW, CACHE = "flow", "cache"
 CHECKPOINT, LABELS = "checkpoint.safetensors", "labels.parquet"
 
@@ -42,9 +47,7 @@ class Job:
 
     name: str
     """Of its log and its record, and where it has a folder, of that: a path inside RUNS"""
-    program: Literal["train", "watch", "truth"]
-    """motionfit-train, what answers for a trained network, or what puts true labels in the place
-    of pseudo-labels"""
+    program: Program
     arguments: tuple[str, ...]
     resumed: tuple[str, ...] | None
     """Arguments that go on with a stopped training; None: the same once more"""
@@ -63,7 +66,7 @@ def answers(
     *,
     protocol: Protocol,
     data: Path,
-    cross_domain: Path | None = None,
+    cross_domain: tuple[Path, ...] = (),
     on: MeasuredOn = "test",
 ) -> tuple[Job, ...]:
     """The jobs whose answers, averaged, are those of an arm."""
@@ -86,14 +89,25 @@ def in_order(wanted: Iterable[Job]) -> tuple[Job, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Source:
+    """Unlabelled videos."""
+
+    name: str | None
+    """Of their labels; None: that of the labels' kind"""
+    flags: Flags
+    needs: Jobs
+    """What must be there before they are labelled"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stages:
     """The jobs of one cell. Arms that share a stage name the same job."""
 
     cell: Cell
     protocol: Protocol
     data: Path
-    cross_domain: Path | None
-    """The source of the arm of that name."""
+    cross_domain: tuple[Path, ...]
+    """Data sets that together are the source of the arm of that name, or of all arms."""
     on: MeasuredOn
 
     def answers(self, arm: str) -> tuple[Job, ...]:
@@ -130,7 +144,7 @@ class Stages:
             case "shuffled":
                 start = self._student(arm, "--shuffled", labels=self._labels(motion), source=own)
             case "cross-domain":
-                other = ("--unlabelled", str(self.cross_domain))
+                other = self._other()
                 labels = self._labels(motion, source=other)
                 start = self._student(arm, labels=labels, source=other)
             case _:
@@ -145,22 +159,18 @@ class Stages:
         )
 
     def _flow(self) -> Job:
-        return self._flow_of(self.data, name=FLOW)
+        return self._flow_of(str(self.data), name=FLOW)
 
-    def _cross_flow(self) -> Job:
-        assert self.cross_domain is not None
-        return self._flow_of(self.cross_domain, name=f"{FLOW}-{CROSS_DOMAIN}")
-
-    def _flow_of(self, data: Path, *, name: str) -> Job:
+    def _flow_of(self, data: str, *, name: str, needs: Jobs = ()) -> Job:
         protocol = self.protocol
         flags = (*protocol.clip, *protocol.flow, *protocol.grid)
         return Job(
             name=name,
             program="train",
-            arguments=("flow", str(data), "-o", FLOW, *flags),
+            arguments=("flow", data, "-o", FLOW, *flags),
             resumed=None,
             output=None,
-            needs=(),
+            needs=needs,
         )
 
     def _variant(self, arm: str) -> Variant:
@@ -187,22 +197,22 @@ class Stages:
             needs=(self._flow(),) if motion else (),
         )
 
-    def _labels(self, variant: Variant, *, source: Flags | None = None) -> Job:
+    def _labels(self, variant: Variant, *, source: _Source | None = None) -> Job:
         teacher = self._teacher(variant)
-        what = CROSS_DOMAIN if source else variant.arm
-        name = f"{self.cell.name}/labels-{what}"
+        source = source or self._source()
+        name = f"{self.cell.name}/labels-{source.name or variant.arm}"
         return Job(
             name=name,
             program="train",
             arguments=(
-                *("pseudo-label", teacher.name, *(source or self._source()), "-o", name),
+                *("pseudo-label", teacher.name, *source.flags, "-o", name),
                 *(("--flow", FLOW) if variant.modality == "flow" else self.protocol.grid),
                 *("--cache", CACHE, "--seed", str(self.cell.seed)),
                 *(self.protocol.labels if variant.labels is None else variant.labels),
             ),
             resumed=None,
             output=f"{name}/{LABELS}",
-            needs=(teacher, *((self._cross_flow(),) if source else ())),
+            needs=(teacher, *source.needs),
         )
 
     def _truth(self) -> Job:
@@ -222,11 +232,11 @@ class Stages:
         teacher = self._teacher(_generator("flow")).name
         return ("--match", teacher, "--flow", FLOW, *self.protocol.matching)
 
-    def _student(self, arm: str, *flags: str, labels: Job, source: Flags) -> Job:
+    def _student(self, arm: str, *flags: str, labels: Job, source: _Source) -> Job:
         return self._training(
             f"student-{arm}",
             "student",
-            *("--labels", f"{labels.name}/{LABELS}", *source),
+            *("--labels", f"{labels.name}/{LABELS}", *source.flags),
             *self.protocol.student,
             *flags,
             clips=self.protocol.student_clips,
@@ -305,8 +315,31 @@ class Stages:
         videos = ("--labelled", str(self.data), "--where", _where(groups))
         return (*videos, "--hold-out-share", "0", *self.protocol.clip, *self.protocol.view)
 
-    def _source(self) -> tuple[str, ...]:
-        return ("--unlabelled", str(self.data), "--where", _where(self.cell.split.training))
+    def _source(self) -> _Source:
+        if self.protocol.source == "other":
+            return replace(self._other(), name=None)
+        groups = _where(self.cell.split.training)
+        flags = ("--unlabelled", str(self.data), "--where", groups)
+        return _Source(name=None, flags=flags, needs=())
+
+    def _other(self) -> _Source:
+        """Videos of other things; several data sets are listed in one file."""
+        lists = (_listed(self.cross_domain),) if len(self.cross_domain) > 1 else ()
+        data = str(lists[0].output if lists else self.cross_domain[0])
+        flow = self._flow_of(data, name=f"{FLOW}-{CROSS_DOMAIN}", needs=lists)
+        return _Source(name=CROSS_DOMAIN, flags=("--unlabelled", data), needs=(flow,))
+
+
+def _listed(sources: tuple[Path, ...]) -> Job:
+    file = f"{CROSS_DOMAIN}.csv"
+    return Job(
+        name="sources",
+        program="sources",
+        arguments=(*map(str, sources), "-o", file),
+        resumed=None,
+        output=file,
+        needs=(),
+    )
 
 
 def _where(groups: tuple[str, ...]) -> str:

@@ -95,6 +95,18 @@ class Spent(Record):
     """Of the attempts that the experiment saw the end of."""
 
 
+class ArmSpent(Record):
+    """Time of one core for one arm."""
+
+    name: str
+    """``labels3/motionfit``"""
+    cells: int
+    """That are done"""
+    minutes: float
+    """Of one cell, on average: of all jobs that the arm needs there, also those that it shares with
+    others, in the attempts that the experiment saw the end of."""
+
+
 class ExperimentResult(Record):
     """Everything about the experiment: enough to redo the figures, or all of it."""
 
@@ -107,6 +119,8 @@ class ExperimentResult(Record):
     """Git revisions of the code that the jobs ran, more than one if it changed in between."""
     measured_on: Literal["test", "validation"]
     dataset: str
+    cross_domain: tuple[str, ...] = ()
+    """Data sets that together are another unlabelled source, in the arm of that name or in all"""
     protocol: Protocol
     machine: Machine
     libraries: dict[str, str]
@@ -117,6 +131,7 @@ class ExperimentResult(Record):
     summaries: tuple[Summary, ...]
     comparisons: tuple[Comparison, ...]
     spent: tuple[Spent, ...]
+    spent_by_arm: tuple[ArmSpent, ...] = ()
     missing: tuple[str, ...]
     """What the protocol asks for and is not there."""
     video_sets: tuple[VideoSet, ...]

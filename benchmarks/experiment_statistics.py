@@ -1,9 +1,11 @@
 """Figures of the experiment over seeds and splits, and how far they can be trusted.
 
-A figure is the mean over splits of the mean over seeds and videos. Its interval resamples two ways
-at once: within each split the seeds and, independently, the class-groups (videos of one class and
-group are look-alikes) are drawn with replacement, because both another drawing of labels and other
-test videos would give another figure.
+A figure is the mean over tables of the mean over seeds and videos. Its interval resamples two ways
+at once: within each table the seeds and, independently, the clusters of videos are drawn with
+replacement, because both another drawing of labels and other test videos would give another figure.
+
+A table is a split, its clusters the class-groups (videos of one class and group are look-alikes);
+or it is all folds of persons, its clusters the persons.
 """
 
 from collections.abc import Sequence
@@ -20,12 +22,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """One split: a value of each video in the cell of each seed."""
+    """A value of each video in the cell of each seed."""
 
     values: Floats
-    """(S, V) float64"""
+    """(S, V) float64; nan is left out"""
     clusters: NDArray[np.int64]
-    """(V,) int64, which class-group each video belongs to, numbered from 0"""
+    """(V,) int64, which cluster each video belongs to, numbered from 0"""
 
 
 def two_way(tables: Sequence[Table], *, seed: int) -> Estimate:
@@ -41,12 +43,19 @@ def two_way(tables: Sequence[Table], *, seed: int) -> Estimate:
 def _means(table: Table, *, rng: np.random.Generator) -> Floats:
     """The mean of a table (1 + R,): as it is, and of each resampling."""
     kinds, members = np.unique(table.clusters, return_inverse=True)
-    sizes = np.bincount(members).astype(np.float64)  # (K,)
-    totals = np.stack([np.bincount(members, weights=line) for line in table.values])  # (S, K)
+    known = ~np.isnan(table.values)
+    totals = _by_cluster(np.where(known, table.values, 0), members)  # (S, K)
+    sizes = _by_cluster(known.astype(np.float64), members)  # (S, K)
     seeds = _draws(len(table.values), rng=rng)  # (1 + R, S)
     clusters = _draws(len(kinds), rng=rng)  # (1 + R, K)
-    above = np.einsum("rs,sk,rk->r", seeds, totals, clusters)
-    return np.asarray(above / (seeds.sum(axis=1) * (clusters @ sizes)))
+    above, below = (np.einsum("rs,sk,rk->r", seeds, each, clusters) for each in (totals, sizes))
+    # Of a draw in which nothing is known there is no mean.
+    return np.asarray(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0))
+
+
+def _by_cluster(lines: Floats, members: NDArray[np.int64]) -> Floats:
+    """Sums of (S, V) values over the videos of each cluster, (S, K)."""
+    return np.stack([np.bincount(members, weights=line) for line in lines])
 
 
 def _draws(count: int, *, rng: np.random.Generator) -> Floats:

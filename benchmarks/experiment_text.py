@@ -2,13 +2,21 @@
 
 from collections.abc import Container, Sequence
 
+from motionfit.benchmarks.experiment_exploratory_text import exploratory_text
 from motionfit.benchmarks.experiment_figures import RETIMED_CHANGE, TOP1, WITHIN_RATE
-from motionfit.benchmarks.experiment_protocol import ARMS, MOTIONFIT, RANDOM
+from motionfit.benchmarks.experiment_protocol import (
+    ARMS,
+    CROSS_DOMAIN,
+    OWN_SCHEDULE,
+    RANDOM,
+    Protocol,
+)
 from motionfit.benchmarks.experiment_result import (
     ExperimentResult,
     Measure,
     Summary,
 )
+from motionfit.benchmarks.experiment_schedule import schedule_text
 from motionfit.training.json_record import Estimate
 from motionfit.training.markdown import markdown_table
 
@@ -27,7 +35,7 @@ def markdown(result: ExperimentResult, *, pictures: Sequence[tuple[str, str]]) -
         f"{labels} labelled groups of each class. Top-1; within rate: right among the classes of "
         "the video's own frame rate, which knowing the rate does not help; re-timed: what top-1 "
         "changes by when the video is stored at another rate. 95 % intervals over seeds x "
-        "class-groups.",
+        f"{result.protocol.resampled}.",
         table(_arm_lines(main)),
         f"Less {RANDOM}, video by video:",
         table(_difference_lines(main)),
@@ -35,14 +43,15 @@ def markdown(result: ExperimentResult, *, pictures: Sequence[tuple[str, str]]) -
         table(_comparison_lines(result, arms={one.arm for one in main})),
         "## Within each frame rate",
         table(_rate_lines(main)),
-        "## More and fewer labels",
-        table(_curve_lines(result)),
-        *_exploratory(result),
+        *_curve(result),
+        *schedule_text(result),
+        *exploratory_text(result),
         *(f"![{title}]({file})" for title, file in pictures),
         "## Each cell",
         table(_cell_lines(main)),
         "## What it took, and what was not run",
         table(_spent_lines(result)),
+        table(_arm_spent_lines(result)),
         _missing(result),
         f"Made by  `{result.command}`, {result.created_utc:%Y-%m-%d}, on {result.machine.cpu}, "
         f"{result.machine.cores} cores.",
@@ -51,11 +60,18 @@ def markdown(result: ExperimentResult, *, pictures: Sequence[tuple[str, str]]) -
 
 
 def primary_sentence(result: ExperimentResult) -> str:
-    """What the comparison named beforehand shows."""
+    """What the comparison named beforehand shows; no verdict before all its cells are there."""
     one = result.primary
     if one is None:
         return "The primary comparison, MotionFit with random initialisation, is not measured yet."
     difference = f"{_points(one.top1)} points ({_interval_points(one.top1)})"
+    all_cells = len(result.protocol.splits) * len(result.protocol.seeds)
+    if one.cells < all_cells:
+        return (
+            f"No verdict yet: of the {all_cells} cells of the primary comparison, MotionFit with "
+            f"random initialisation that saw as many clips, {one.cells} are measured, with "
+            f"{difference} of top-1"
+        )
     verdict = (
         "is better than"
         if one.top1.low > 0
@@ -78,21 +94,49 @@ def table(lines: Sequence[Line]) -> str:
 
 def _setting(result: ExperimentResult) -> list[str]:
     protocol = result.protocol
+    return [
+        *(_folds_setting if protocol.resampled == "subjects" else _splits_setting)(result),
+        f"{len(protocol.seeds)} seeds, each drawing the labelled groups anew, the same for every "
+        "class and for all arms",
+        f"clips seen: teacher {protocol.teacher_clips}, student {protocol.student_clips}, "
+        f"fine-tuning {protocol.fine_tuning_clips}; random initialisation "
+        f"{protocol.student_clips + protocol.fine_tuning_clips}"
+        + (_own_schedule(protocol) if OWN_SCHEDULE in protocol.arms else ""),
+    ]
+
+
+def _splits_setting(result: ExperimentResult) -> list[str]:
+    protocol = result.protocol
     splits = "; ".join(
         f"{one.name}: source and labels from {one.training[0]} to {one.training[-1]}, test "
         f"{one.test[0]} to {one.test[-1]}"
         for one in protocol.splits
     )
+    others = [f"source of the arm {CROSS_DOMAIN}: {_sources(result)}"] * bool(result.cross_domain)
     return [
         splits,
+        *others,
         f"choices were made on {', '.join(protocol.validation)}, which nothing is trained on",
-        f"{len(protocol.seeds)} seeds, each drawing the labelled groups anew, the same for every "
-        "class and for all arms",
-        f"clips seen: teacher {protocol.teacher_clips}, student {protocol.student_clips}, "
-        f"fine-tuning {protocol.fine_tuning_clips}; random initialisation "
-        f"{protocol.student_clips + protocol.fine_tuning_clips}, and by its own schedule "
-        f"{protocol.own_schedule_clips or '(not chosen yet)'}",
     ]
+
+
+def _folds_setting(result: ExperimentResult) -> list[str]:
+    folds = "; ".join(f"{one.name}: {', '.join(one.test)}" for one in result.protocol.splits)
+    videos = sum(len(one.videos) for one in result.video_sets)
+    return [
+        f"a group is a person; tested are, in turn, {folds}; labels are from the others",
+        f"the source of all pseudo-labels is {_sources(result)}, without labels",
+        "nothing was chosen on these videos",
+        f"{videos} test videos: differences of 5 points are noise",
+    ]
+
+
+def _sources(result: ExperimentResult) -> str:
+    return ", ".join(result.cross_domain)
+
+
+def _own_schedule(protocol: Protocol) -> str:
+    return f", and by its own schedule {protocol.own_schedule_clips or '(not chosen yet)'}"
 
 
 def _arm_lines(summaries: Sequence[Summary]) -> list[Line]:
@@ -134,28 +178,6 @@ def _comparison_lines(result: ExperimentResult, *, arms: Container[str]) -> list
     ]
 
 
-def _exploratory(result: ExperimentResult) -> list[str]:
-    """One cell each: other generators and other granularities than the protocol's."""
-    found = result.exploratory()
-    if not found:
-        return []
-    (cell,) = {name for one in found for name in one.per_cell}
-    own = [one for one in result.main() if one.arm == MOTIONFIT and cell in one.per_cell]
-    steps = {one.batch_size for one in result.protocol.exploratory if one.batch_size}
-    return [
-        "## Exploratory: one drawing of labels",
-        f"Students, fine-tuned, in the cell {cell} alone: differences of a few points mean "
-        "nothing. R: clips in one loss of the generator, which sees as many clips for each R, "
-        f"{', '.join(map(str, sorted(steps)))} in a step.",
-        table(
-            [
-                ("arm", "top-1"),
-                *((one.arm, f"{one.per_cell[cell]:.1%}") for one in (*own, *found)),
-            ]
-        ),
-    ]
-
-
 def _rate_lines(summaries: Sequence[Summary]) -> list[Line]:
     names = sorted(
         {
@@ -180,6 +202,11 @@ def _rate_lines(summaries: Sequence[Summary]) -> list[Line]:
             ]
         lines.append(cells)
     return lines
+
+
+def _curve(result: ExperimentResult) -> list[str]:
+    lines = _curve_lines(result)
+    return ["## More and fewer labels", table(lines)] if len(lines) > 1 else []
 
 
 def _curve_lines(result: ExperimentResult) -> list[Line]:
@@ -216,6 +243,14 @@ def _spent_lines(result: ExperimentResult) -> list[Line]:
         ("stage", "jobs", "core hours"),
         *((one.stage, str(one.jobs), f"{one.hours:.2f}") for one in result.spent),
         ("all", str(sum(one.jobs for one in result.spent)), f"{total:.2f}"),
+    ]
+
+
+def _arm_spent_lines(result: ExperimentResult) -> list[Line]:
+    head = ("arm, with all that it needs in a cell", "cells", "core minutes of a cell")
+    return [
+        head,
+        *((one.name, str(one.cells), f"{one.minutes:.1f}") for one in result.spent_by_arm),
     ]
 
 

@@ -160,6 +160,55 @@ class Excluded(Record):
     reason: str
 
 
+class Figure(Record):
+    """A number that is not the time of a case: a count, a share, an amount."""
+
+    name: str
+    """Parts joined by ``/``, from the general to the special."""
+    unit: str
+    """What is counted: ``bytes``, ``requests``, ``1/s``; empty for a share."""
+    value: float
+
+
+class Target(Record):
+    """What was promised of a figure, and what became of it."""
+
+    name: str
+    unit: str
+    """Of the value; empty for a ratio or a share."""
+    value: float | None
+    """null when the samples do not allow one."""
+    at_least: float | None
+    at_most: float | None
+    met: bool | None
+    """null when there is no value."""
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        value: float | None,
+        *,
+        unit: str,
+        at_least: float | None = None,
+        at_most: float | None = None,
+    ) -> Self:
+        """Judge a value by its bounds, either of which may be missing."""
+        met = None
+        if value is not None:
+            value = rounded(value)
+            met = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
+        return cls(name=name, unit=unit, value=value, at_least=at_least, at_most=at_most, met=met)
+
+
+class Fault(Record):
+    """Something that went wrong under test."""
+
+    name: str
+    """What it happened to, so that it can be made again."""
+    what: str
+
+
 class Result(Record):
     """Everything about one run of a benchmark: enough to repeat it, to draw it, to doubt it."""
 
@@ -186,7 +235,10 @@ class Result(Record):
     accuracy: Accuracy | None
     """null when none was measured."""
     rates: tuple[Rate, ...] = Field(default=(), exclude_if=lambda rates: not rates)
-    """Not in the file when there are none."""
+    """Not in the file when there are none, as the next three."""
+    figures: tuple[Figure, ...] = Field(default=(), exclude_if=lambda figures: not figures)
+    targets: tuple[Target, ...] = Field(default=(), exclude_if=lambda targets: not targets)
+    faults: tuple[Fault, ...] = Field(default=(), exclude_if=lambda faults: not faults)
 
 
 def summarise(samples_ms: Sequence[float], *, seed: int) -> Summary:

@@ -7,7 +7,18 @@ from typing import Self
 
 from motionfit.benchmarks import machine, noise
 from motionfit.benchmarks.machine import Machine
-from motionfit.benchmarks.result import Excluded, Model, Rate, Ratio, Result, TimedCase, Video
+from motionfit.benchmarks.result import (
+    Excluded,
+    Fault,
+    Figure,
+    Model,
+    Rate,
+    Ratio,
+    Result,
+    Target,
+    TimedCase,
+    Video,
+)
 from motionfit.inference.bundle import Bundle
 from motionfit.training.scores import Accuracy
 
@@ -45,8 +56,15 @@ class Session:
         excluded: Sequence[Excluded] = (),
         accuracy: Accuracy | None = None,
         rates: Sequence[Rate] = (),
+        figures: Sequence[Figure] = (),
+        targets: Sequence[Target] = (),
+        faults: Sequence[Fault] = (),
+        model: Model | None = None,
     ) -> Result:
-        """The result, with the noise check's second half."""
+        """The result, with the noise check's second half.
+
+        ``model`` is the one that was measured where no ``bundle`` of it is at hand.
+        """
         return Result(
             kind=kind,
             command=self.command,
@@ -56,11 +74,14 @@ class Session:
             machine=self.machine,
             noise=noise.judge(self.noise_before, noise.probe()),
             libraries=machine.libraries(),
-            model=Model.of(bundle) if bundle else None,
+            model=Model.of(bundle) if bundle else model,
             videos=tuple(videos),
             cases=tuple(cases),
             ratios=tuple(ratios),
             excluded=tuple(excluded),
             accuracy=accuracy,
             rates=tuple(rates),
+            figures=tuple(figures),
+            targets=tuple(targets),
+            faults=tuple(faults),
         )

@@ -2,14 +2,15 @@
 
 The demuxer is chosen from the first bytes alone and forced upon FFmpeg, so a file name never
 matters and formats that open other files or addresses (playlists, scripts, devices) are refused
-unseen. Metadata that is not UTF-8 is ignored.
+unseen. FFmpeg reads through the open file alone: it knows no name of it, and every other file or
+address that a file asks for is refused. Metadata that is not UTF-8 is ignored.
 """
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO, NoReturn, TypeAlias
 
 import av
 from av import Packet
@@ -17,7 +18,9 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from motionfit.inference.codecs import ACCEPTED_CODECS, DECODERS
 from motionfit.inference.errors import NoFrames, NotAVideo, UnreadableVideo, VideoTooLarge
+from motionfit.inference.limits import DecodeLimits
 
 VideoPacket: TypeAlias = "Packet[VideoStream]"
 
@@ -96,25 +99,62 @@ def sniff(head: bytes) -> str:
     raise NotAVideo(f"got {found}; accepted are {ACCEPTED}")
 
 
-def open_container(file: BinaryIO) -> tuple[InputContainer, VideoStream]:
+def open_container(
+    file: BinaryIO, *, limits: DecodeLimits | None = None
+) -> tuple[InputContainer, VideoStream]:
     """Open ``file`` from its start: its container, which the caller closes, and video stream.
 
-    Raises NotAVideo, UnreadableVideo (damaged or encrypted), or NoFrames (no video stream).
+    Raises NotAVideo, UnreadableVideo (damaged, encrypted, or of a codec that is not accepted),
+    NoFrames (no video stream) or VideoTooLarge (more tracks than the limits allow).
     """
+    limits = limits or DecodeLimits()
     file.seek(0)
     name = sniff(file.read(1024))
     try:
-        container = av.open(_Bounded(file), mode="r", format=name, metadata_errors="ignore")
+        container = av.open(
+            _Bounded(file),
+            mode="r",
+            format=name,
+            options=_options(name, limits),
+            metadata_errors="ignore",
+            io_open=_refuse,
+        )
+    except MemoryError:
+        raise VideoTooLarge(
+            f"opening it takes more than {limits.max_streams} tracks or more memory than allowed"
+        ) from None
     except (av.FFmpegError, ValueError) as error:
         raise UnreadableVideo(f"this {name} file cannot be opened: {reason(error)}") from error
     try:
-        stream = _video_stream(container)
+        stream = _video_stream(container, limits=limits)
         # With frame threads, damaged videos give other pictures at every reading.
         stream.codec_context.thread_count = 1
+        stream.codec_context.options = _codec_options(limits)
         return container, stream
     except Exception:
         container.close()
         raise
+
+
+def _options(name: str, limits: DecodeLimits) -> dict[str, str]:
+    """For FFmpeg when it opens a file, in which it already decodes a little.
+
+    None of the formats that are nested in others; one track more than allowed, to be told apart.
+    """
+    return _codec_options(limits) | {
+        "format_whitelist": name,
+        "protocol_whitelist": "none",
+        "max_streams": str(limits.max_streams + 1),
+    }
+
+
+def _codec_options(limits: DecodeLimits) -> dict[str, str]:
+    """For FFmpeg's decoders. They count pixels with the edges that they add."""
+    return {"codec_whitelist": ",".join(sorted(DECODERS)), "max_pixels": str(2 * limits.max_pixels)}
+
+
+def _refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:
+    raise UnreadableVideo("it refers to another file or address; only the file itself is read")
 
 
 def reason(error: Exception) -> str:
@@ -185,7 +225,9 @@ def frame_rate(stream: VideoStream) -> Fraction:
     return stream.average_rate or stream.guessed_rate or Fraction(25)
 
 
-def _video_stream(container: InputContainer) -> VideoStream:
+def _video_stream(container: InputContainer, *, limits: DecodeLimits) -> VideoStream:
+    if len(container.streams) > limits.max_streams:
+        raise VideoTooLarge(f"more than the {limits.max_streams} tracks allowed")
     streams = [s for s in container.streams.video if Disposition.attached_pic not in s.disposition]
     if not streams:
         raise NoFrames("the file has no video track (sound, cover pictures or data only)")
@@ -193,6 +235,12 @@ def _video_stream(container: InputContainer) -> VideoStream:
     stream = best if isinstance(best, VideoStream) and best in streams else streams[0]
     if stream.codec_context is None:
         raise UnreadableVideo("no decoder is known for the video track")
+    codec = stream.codec_context.codec
+    if codec.name not in DECODERS:
+        raise UnreadableVideo(
+            f"the video is encoded as {codec.canonical_name}; accepted are {ACCEPTED_CODECS}",
+            codec=codec.canonical_name,
+        )
     return stream
 
 

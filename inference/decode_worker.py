@@ -1,39 +1,64 @@
 """The child of ``isolation``: receives open files over a socket, answers with clips.
 
-Run as ``python -m motionfit.inference.decode_worker FD LIMITS``. Ends when the parent is gone.
+Run as ``python -m motionfit.inference.decode_worker FD LIMITS NICE``. Ends when the parent is gone.
 """
 
 import contextlib
+import io
 import json
-import math
 import os
-import resource
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from motionfit.inference.clip import ClipSpec
+from motionfit.inference.confinement import confine, limit_memory
 from motionfit.inference.decoding import DecodeLimits
-from motionfit.inference.errors import VideoError, VideoTooLarge
-from motionfit.inference.isolation import send
-from motionfit.inference.video import read_clips
+from motionfit.inference.errors import DecoderCrashed, VideoError, VideoTooLarge
+from motionfit.inference.messages import send
+from motionfit.inference.sampling import Span
+from motionfit.inference.video import Clips, read_clips, read_windows
 
-_GRACE_SECONDS = 2
+_GRACE_SECONDS = 2.0
+_CONNECTION = 3  # right after standard input, output and errors
+_DESCRIPTORS = _CONNECTION + 2  # and the file that is received
+# One black pixel.
+_SMALLEST_GIF = bytes.fromhex(
+    "47494638396101000100800000000000ffffff2c00000000010001000002024401003b"
+)
+SMALLEST_SPEC = ClipSpec(num_frames=1, frame_rate=10.0, short_side=8, crop=8, num_clips=1)
 
 
 def main() -> None:
     """Answer requests until the other end of the socket closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limits = DecodeLimits(**json.loads(sys.argv[2]))
-    with socket.socket(fileno=int(sys.argv[1])) as connection:
-        _limit_memory(limits)
+    os.nice(int(sys.argv[3]))
+    warm_up()
+    with _connection(int(sys.argv[1])) as connection:
+        limit_memory(limits.memory_bytes)
+        os.dup2(1, 2)  # from here on, whatever writes to standard error is moved by a video
+        measures = confine(descriptors=_DESCRIPTORS)
         with contextlib.suppress(EOFError, ConnectionError):
-            send(connection, {"ready": True})
+            send(connection, {"confined": measures})
             while True:
                 _serve_one(connection, limits)
+
+
+def warm_up() -> None:
+    """Import what reading a video imports late, while that is still possible."""
+    read_clips(io.BytesIO(_SMALLEST_GIF), spec=SMALLEST_SPEC)
+
+
+def _connection(descriptor: int) -> socket.socket:
+    """The socket to the parent, at the lowest place there is: what is opened comes after it."""
+    if descriptor != _CONNECTION:
+        os.dup2(descriptor, _CONNECTION)
+        os.close(descriptor)
+    return socket.socket(fileno=_CONNECTION)
 
 
 def _serve_one(connection: socket.socket, limits: DecodeLimits) -> None:
@@ -43,47 +68,60 @@ def _serve_one(connection: socket.socket, limits: DecodeLimits) -> None:
     rest = 4 - len(head)
     head += bytes(connection.recv(rest, socket.MSG_WAITALL)) if rest else b""
     body = connection.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
-    # A parent that was killed cannot end a decoder that hangs: the kernel does.
-    signal.alarm(math.ceil(limits.timeout_seconds) + _GRACE_SECONDS)
     with os.fdopen(descriptors[0], "rb") as file:
-        message, pixels = _read(file, json.loads(body), limits)
-    signal.alarm(0)
-    send(connection, message, pixels)
+        for message, pixels in _timed(_answers(file, json.loads(body), limits), limits):
+            send(connection, message, pixels)
 
 
-def _read(
+def _timed(
+    answers: Iterator[tuple[dict[str, Any], bytes]], limits: DecodeLimits
+) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """The answers, with the kernel ending this process when it works on one for too long.
+
+    A parent that was killed cannot end a decoder that hangs; a parent that lives is quicker.
+    """
+    while True:
+        signal.setitimer(signal.ITIMER_REAL, limits.timeout_seconds + _GRACE_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds)
+        answer = next(answers, None)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        if answer is None:
+            return
+        yield answer
+
+
+def _answers(
     file: BinaryIO, request: dict[str, Any], limits: DecodeLimits
-) -> tuple[dict[str, Any], bytes]:
+) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Messages with the pixels behind them, up to one that leaves none or is an error."""
     try:
-        clips = read_clips(
-            file,
-            spec=ClipSpec.from_json(request["spec"]),
-            limits=limits,
-        )
+        for clips in _read(file, request, limits):
+            answer = {
+                "starts_us": clips.starts_us.tolist(),
+                "info": asdict(clips.info),
+                "left": clips.left,
+            }
+            yield answer, clips.frames.tobytes()
     except VideoError as error:
-        return {"error": error.code, "message": str(error)}, b""
+        yield _error(error.code, str(error), codec=error.codec)
     except MemoryError:
         message = f"decoding needs more than the {limits.memory_bytes} bytes of memory allowed"
-        return {"error": VideoTooLarge.code, "message": message}, b""
-    answer = {
-        "starts_us": clips.starts_us.tolist(),
-        "info": asdict(clips.info),
-    }
-    return answer, clips.frames.tobytes()
+        yield _error(VideoTooLarge.code, message)
+    except Exception as error:  # standard error is shut: the parent says it
+        yield _error(DecoderCrashed.code, f"the decoder failed on this video: {error!r:.200}")
 
 
-def _limit_memory(limits: DecodeLimits) -> None:
-    """Cap the address space at what is in use now plus the limit; leave no core files.
+def _error(code: str, message: str, *, codec: str | None = None) -> tuple[dict[str, Any], bytes]:
+    return {"error": code, "message": message, "codec": codec}, b""
 
-    A lower cap that is there already stays.
-    """
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    ceiling = pages * resource.getpagesize() + limits.memory_bytes
-    _, inherited = resource.getrlimit(resource.RLIMIT_AS)
-    if inherited != resource.RLIM_INFINITY:
-        ceiling = min(ceiling, inherited)
-    resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+def _read(file: BinaryIO, request: dict[str, Any], limits: DecodeLimits) -> Iterator[Clips]:
+    spec, span = ClipSpec.from_json(request["spec"]), Span(**request["span"])
+    if "windows" in request:
+        yield from read_windows(file, spec=spec, span=span, limits=limits, **request["windows"])
+    else:
+        yield read_clips(file, spec=spec, span=span, limits=limits)
 
 
 if __name__ == "__main__":

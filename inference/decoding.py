@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain, pairwise
+from functools import partial
+from itertools import chain, pairwise, repeat
 from typing import BinaryIO, Self, TypeVar
 
 import av
@@ -18,7 +19,8 @@ from motionfit.inference.container import (
     open_container,
     read_index,
 )
-from motionfit.inference.errors import UnreadableVideo, VideoTooLarge
+from motionfit.inference.errors import UnreadableVideo, VideoError, VideoTooLarge
+from motionfit.inference.limits import DecodeLimits
 from motionfit.inference.picture import Picture, Scaler, display_size
 from motionfit.inference.sampling import (
     EARLY_US,
@@ -28,24 +30,14 @@ from motionfit.inference.sampling import (
     to_microseconds,
 )
 
+__all__ = ["DecodeLimits", "Decoded", "Shown", "VideoInfo", "VideoReader"]
+
+Shown = Callable[[Times], Iterator[Picture]]
+"""Gives the pictures on screen at ascending moments."""
+
 P = TypeVar("P")
 
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecodeLimits:
-    """What reading one video may cost."""
-
-    max_pixels: int = 8192 * 4352
-    """Pixels of one picture, width times height."""
-    max_frames: int = 216_000
-    """Frames of a video: two hours at 30 frames a second."""
-    memory_bytes: int = 2 * 1024**3
-    """Address space that the decoding process may take on top of its own. A quarter of it may
-    hold decoded frames."""
-    timeout_seconds: float = 20.0
-    """Wall time for one video in the decoding process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +64,14 @@ class Decoded:
     pictures: list[Picture]
     times_us: Times
 
-    def select(self, times_us: Times, *, scaler: Scaler) -> list[Picture]:
-        """The pictures on screen at ``times_us``. They are scaled already."""
-        return [self.pictures[i] for i in frames_on_screen(times_us, frame_times_us=self.times_us)]
+    def shown(self, moments: Times) -> Iterator[Picture]:
+        """The pictures on screen at ``moments``, microseconds from the first frame, any order."""
+        for index in frames_on_screen(moments, frame_times_us=self.times_us):
+            yield self.pictures[index]
+
+
+class _NoRoom(VideoTooLarge):
+    """All decoded pictures at once do not fit into their share of the memory."""
 
 
 class VideoReader:
@@ -89,18 +86,24 @@ class VideoReader:
         self._damaged: set[tuple[int | None, int | None]] = set()
         self._first: VideoFrame | None = None
         self.notes: list[str] = []
-        self._container, self._stream = open_container(file)
+        self._container, self._stream = open_container(file, limits=self._limits)
         try:
             self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
             self.index = read_index(
                 self._container, self._stream, max_frames=self._limits.max_frames
             )
-        except Exception:
+            self._time_base = self._stream.time_base or FALLBACK_TIME_BASE
+            self.duration_us = self._since_start(self.index.end)
+            if self.index.trusted:
+                self._check_duration()
+        except VideoError as error:
+            error.codec = self.codec
             self.close()
             raise
-        self._time_base = self._stream.time_base or FALLBACK_TIME_BASE
+        except BaseException:
+            self.close()
+            raise
         self._key_times_us = np.array([self._since_start(t) for t, _ in self.index.keys], np.int64)
-        self.duration_us = self._since_start(self.index.end)
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +114,11 @@ class VideoReader:
     def close(self) -> None:
         """Close the container; the file stays the caller's."""
         self._container.close()
+
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of the codec of the pictures, such as ``h264``."""
+        return str(self._stream.codec_context.codec.canonical_name)
 
     @property
     def pixel_aspect(self) -> Fraction | None:
@@ -124,7 +132,7 @@ class VideoReader:
         rate = self._stream.average_rate
         return VideoInfo(
             container=self._container.format.name.split(",")[0],
-            codec=self._stream.codec_context.codec.canonical_name,
+            codec=self.codec,
             width=width,
             height=height,
             frame_rate=float(rate) if rate else None,
@@ -136,14 +144,24 @@ class VideoReader:
         """The pictures on screen at ``times_us``, microseconds from the first frame, any order, as
         ``scaler`` makes them of frames.
 
+        As ``pictures``, and all at once.
+        """
+        moments = np.unique(times_us)
+        chosen = list(self.pictures(moments, scaler=scaler))
+        return [chosen[i] for i in np.searchsorted(moments, times_us)]
+
+    def pictures(self, moments: Times, *, scaler: Callable[[VideoFrame], P]) -> Iterator[P]:
+        """The pictures on screen at ascending ``moments``, microseconds from the first frame,
+        decoded as they are taken.
+
         Seeks to the key frame before each stretch of moments and decodes no further than needed.
         Needs an index that is trusted. Raises UnreadableVideo when nothing could be decoded.
         """
-        moments = np.unique(times_us)
-        chosen: list[P] = []
-        while len(chosen) < len(moments):
-            chosen += self._next_pictures(moments[len(chosen) :], scaler=scaler)
-        return [chosen[i] for i in np.searchsorted(moments, times_us)]
+        given = 0
+        while given < len(moments):
+            for picture in self._next_pictures(moments[given:], scaler=scaler):
+                yield picture
+                given += 1
 
     def decode_all(self, scaler: Scaler) -> Decoded:
         """Decode the whole video once. Sets ``duration_us`` from what was decoded.
@@ -151,62 +169,107 @@ class VideoReader:
         Raises UnreadableVideo when nothing could be decoded, VideoTooLarge when the scaled
         pictures would not fit into their share of the memory limit.
         """
+        pictures, times_us = self._decode(scaler)
+        return Decoded(pictures=pictures, times_us=times_us)
+
+    def on_screen(self, scaler: Scaler) -> Shown:
+        """What gives the pictures at ascending moments, microseconds from the first frame, with
+        the memory that is allowed. May set ``duration_us``.
+
+        Where the index is not trusted the video is decoded now; a long one again for the pictures.
+        Raises as ``decode_all``, but for the memory.
+        """
+        if self.index.trusted:
+            return partial(self.pictures, scaler=scaler)
+        try:
+            return self.decode_all(scaler).shown
+        except _NoRoom:
+            _, times_us = self._decode(None)
+            return partial(self._pictures_again, times_us=times_us, scaler=scaler)
+
+    def _decode(self, scaler: Scaler | None) -> tuple[list[Picture], Times]:
+        """All pictures, unless there is no scaler for them, and when each comes on screen."""
         pictures: list[Picture] = []
         stamps: list[int | None] = []
         room = self._limits.memory_bytes // 4
         for frame in self._frames():
-            picture = scaler(frame)
-            room -= picture.nbytes
+            stamps.append(frame.pts)
+            if scaler is None:
+                continue
+            pictures.append(scaler(frame))
+            room -= pictures[-1].nbytes
             if room < 0:
-                raise VideoTooLarge(
+                raise _NoRoom(
                     f"{len(pictures)} decoded frames fill the {self._limits.memory_bytes // 4} "
                     "bytes allowed for them; cut the video into shorter ones"
                 )
-            pictures.append(picture)
-            stamps.append(frame.pts)
-        if not pictures:
+        if not stamps:
             raise self._nothing_decoded()
-        return Decoded(pictures=pictures, times_us=self._presentation_times(stamps))
+        times_us = self._presentation_times(stamps)
+        self._check_duration()
+        return pictures, times_us
 
-    def _next_pictures(self, moments: Times, *, scaler: Callable[[VideoFrame], P]) -> list[P]:
+    def _pictures_again(
+        self, moments: Times, *, times_us: Times, scaler: Scaler
+    ) -> Iterator[Picture]:
+        """As ``pictures``, decoded from the start, of frames that came on screen at ``times_us``
+        when all were decoded before.
+        """
+        wanted = frames_on_screen(moments, frame_times_us=times_us)
+        given = 0
+        for place, frame in enumerate(self._frames()):
+            count = int(np.searchsorted(wanted, place, side="right")) - given
+            if count:
+                yield from repeat(scaler(frame), count)
+                given += count
+            if given == len(wanted):
+                return
+
+    def _next_pictures(self, moments: Times, *, scaler: Callable[[VideoFrame], P]) -> Iterator[P]:
         """The pictures of the first of ``moments``, one or more, up to where seeking is quicker."""
         key, step = self._key_before(moments[0]), 1
         while True:
-            if pictures := self._pictures_from(key, moments, scaler=scaler):
-                return pictures
+            empty = True
+            for picture in self._pictures_from(key, moments, scaler=scaler):
+                empty = False
+                yield picture
+            if not empty:
+                return
             if key == 0:
                 raise self._nothing_decoded()
             key, step = max(0, key - step), 2 * step
 
     def _pictures_from(
         self, key: int, moments: Times, *, scaler: Callable[[VideoFrame], P]
-    ) -> list[P]:
+    ) -> Iterator[P]:
         """As ``_next_pictures``, decoded from a key frame on.
 
         Nothing when the key frame does not lead to them: it is damaged, only marked as one, or one
         from which the picture builds up over many frames.
         """
-        chosen: list[P] = []
+        given = 0
+        due = moments + EARLY_US
         shown: VideoFrame | None = None
         for frame in self._frames(self.index.keys[key]):
             if frame.pts is None:
                 continue
             time_us = self._since_start(frame.pts)
-            past = int(np.searchsorted(moments[len(chosen) :] + EARLY_US, time_us, side="left"))
+            past = max(0, int(np.searchsorted(due, time_us, side="left")) - given)
             marked = time_us == self._key_times_us[key] and not frame.key_frame
             if shown is None and key and (past or marked):
-                return []
-            # A moment before anything that could be decoded gets the first that could.
-            chosen += [scaler(shown or frame)] * past if past else []
-            if len(chosen) == len(moments):
-                return chosen
+                return
+            if past:
+                # A moment before anything that could be decoded gets the first that could.
+                yield from repeat(scaler(shown or frame), past)
+                given += past
+            if given == len(moments):
+                return
             shown = frame
-            next_key = self._key_before(moments[len(chosen)])
-            if chosen and self._key_times_us[next_key] > time_us:
-                return chosen
+            next_key = self._key_before(moments[given])
+            if given and self._key_times_us[next_key] > time_us:
+                return
         if shown is not None:
-            chosen += [scaler(shown)] * (len(moments) - len(chosen))
-        return chosen
+            yield from repeat(scaler(shown), len(moments) - given)
 
     def _key_before(self, moment_us: np.int64) -> int:
         """Which key frame is the last on screen by a moment."""
@@ -233,7 +296,7 @@ class VideoReader:
         packets = None if key is None else self._seek(key)
         if packets is None:
             self._container.close()
-            self._container, self._stream = open_container(self._file)
+            self._container, self._stream = open_container(self._file, limits=self._limits)
             packets = demux(self._container, self._stream)
         yield from packets
         yield None
@@ -283,6 +346,13 @@ class VideoReader:
             raise VideoTooLarge(
                 f"pictures of {width} x {height} pixels; at most {self._limits.max_pixels} pixels "
                 "are allowed: scale the video down"
+            )
+
+    def _check_duration(self) -> None:
+        if self.duration_us > self._limits.max_duration_seconds * MICROSECONDS:
+            raise VideoTooLarge(
+                f"the video lasts {self.duration_us / MICROSECONDS:g} s; at most "
+                f"{self._limits.max_duration_seconds:g} s are allowed: cut it"
             )
 
     def _notes_on_pictures(self, frame: VideoFrame) -> list[str]:

@@ -7,8 +7,11 @@ MotionfitError
 │   ├── UnreadableVideo     unreadable-video     a video container, but damaged, encrypted, ...
 │   ├── NoFrames            no-frames            readable, but holds not one picture
 │   ├── VideoTooLarge       video-too-large      more pixels, frames or memory than allowed
+│   ├── SpanOutside         span-outside         the part asked for begins after the video's end
+│   ├── TooManyWindows      too-many-windows     more sliding windows than allowed
 │   ├── DecodeTimeout       decode-timeout       decoding took longer than allowed
 │   └── DecoderCrashed      decoder-crashed      the decoding process died on this video
+├── Cancelled               cancelled            whoever asked no longer waits for the answer
 ├── BundleError             bad-bundle           a bundle is missing, changed or not understood
 ├── DatasetError            bad-dataset          a data set cannot be read as described
 ├── BackendError            backend-unavailable  the asked-for runtime or device is not there
@@ -37,9 +40,14 @@ class SpecError(MotionfitError, ValueError):
 
 
 class VideoError(MotionfitError):
-    """The video is at fault."""
+    """The video, or what was asked of it, is at fault."""
 
     code = "bad-video"
+
+    def __init__(self, message: str, *, codec: str | None = None) -> None:
+        super().__init__(message)
+        self.codec = codec
+        """FFmpeg's name of the video's codec, such as ``h264``; None where it is not known."""
 
 
 class NotAVideo(VideoError):
@@ -66,6 +74,18 @@ class VideoTooLarge(VideoError):
     code = "video-too-large"
 
 
+class SpanOutside(VideoError):
+    """The part of the video that was asked for begins after its end."""
+
+    code = "span-outside"
+
+
+class TooManyWindows(VideoError):
+    """More sliding windows than are allowed: the stride is too short for the video."""
+
+    code = "too-many-windows"
+
+
 class DecodeTimeout(VideoError):
     """Decoding did not finish within its time limit."""
 
@@ -76,6 +96,12 @@ class DecoderCrashed(VideoError):
     """The decoding process died on this video."""
 
     code = "decoder-crashed"
+
+
+class Cancelled(MotionfitError):
+    """Whoever asked no longer waits for the answer."""
+
+    code = "cancelled"
 
 
 class BundleError(MotionfitError):

@@ -1,12 +1,8 @@
 """Decoding in a child process, because videos come from strangers and FFmpeg is written in C.
 
 The child gets an open file and nothing else. It may be killed at any time: a crash, a hang or a
-memory bomb costs one video, and the next one gets a new child. Requests and answers are JSON with
-raw pixels behind; nothing is unpickled and every size is checked, so a child that was taken over
-cannot reach its parent.
-
-A message is a header of four bytes (length of the JSON, big-endian), the JSON, and then as many
-bytes of pixels as the JSON says.
+memory bomb costs one video, and the next one gets a new child. Answers are checked before they are
+believed (``messages``), so a child that was taken over cannot reach its parent.
 """
 
 import contextlib
@@ -15,13 +11,13 @@ import json
 import math
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self, cast
@@ -38,11 +34,15 @@ from motionfit.inference.errors import (
     MotionfitError,
     VideoError,
 )
-from motionfit.inference.video import Clips, Source
+from motionfit.inference.messages import Patience, encoded, receive
+from motionfit.inference.sampling import WHOLE, Span
+from motionfit.inference.video import WINDOWS_AT_ONCE, Clips, Source, checked_stride_us
 
 WORKER = "motionfit.inference.decode_worker"
 _START_SECONDS = 30.0
-_MAX_MESSAGE_BYTES = 1024**2
+_GRACE_SECONDS = 0.25
+_LONGEST_TEXT = 1000
+_OUT_OF_TIME = {-signal.SIGALRM: "time", -signal.SIGPROF: "processor time"}
 _ERRORS = {
     error.code: error
     for error in vars(errors).values()
@@ -69,11 +69,18 @@ class DecoderProcess:
     Calls from several threads wait for each other. Use as a context manager, or close it.
     """
 
-    def __init__(self, *, limits: DecodeLimits | None = None) -> None:
+    def __init__(self, *, limits: DecodeLimits | None = None, nice: int = 0) -> None:
+        """``nice`` (0 to 19) is how far the child stands back behind other processes."""
         self._limits = limits or DecodeLimits()
-        self._calling = threading.Lock()
-        self._changing = threading.Lock()  # of the child and of whether there may be one
+        self._nice = nice
+        self._turn = threading.Lock()  # of one call, from its question to its last answer
+        # Both can be taken again by who holds them: an iterator that nobody closed ends anywhere.
+        self._using = threading.RLock()  # of the child's connection
+        self._changing = threading.RLock()  # of the child, the call and whether there may be one
         self._child: _Child | None = None
+        self._patience: Patience | None = None
+        self._jobs = 0
+        self._confinement: tuple[str, ...] = ()
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -86,30 +93,80 @@ class DecoderProcess:
     def pid(self) -> int | None:
         """Process id of the child, None before its start and after its death."""
         child = self._child
-        return child.process.pid if child is not None else None
+        return child.process.pid if child is not None and child.process.poll() is None else None
+
+    @property
+    def jobs(self) -> int:
+        """Videos that the child of now was given."""
+        return self._jobs
+
+    @property
+    def confinement(self) -> tuple[str, ...]:
+        """What the child gave up, by names of ``motionfit.inference.confinement``."""
+        return self._confinement
 
     def start(self) -> None:
         """Start the child now, so that the first video need not wait for it.
 
         Raises BackendError when it does not start, and after ``close``.
         """
-        with self._calling:
+        with self._turn, self._using:
             self._running()
 
-    def read_clips(self, source: Source, *, spec: ClipSpec, num_clips: int | None = None) -> Clips:
+    def renew(self) -> None:
+        """Replace the child by a new one, after the call in progress. Raises as ``start``."""
+        with self._turn, self._using:
+            self._end_child()
+            self._running()
+
+    def read_clips(
+        self, source: Source, *, spec: ClipSpec, num_clips: int | None = None, span: Span = WHOLE
+    ) -> Clips:
         """As ``motionfit.inference.video.read_clips``, in the child.
 
-        Raises also DecodeTimeout, DecoderCrashed, and BackendError when no child starts or this
-        is closed. What is no file on disk (bytes in memory, a pipe) is copied to a temporary file
-        first.
+        Raises also DecodeTimeout, DecoderCrashed, Cancelled, and BackendError when no child starts
+        or this is closed. What is no file on disk (bytes in memory, a pipe) is copied to a
+        temporary file first.
         """
-        if isinstance(source, str | Path):
-            with Path(source).open("rb") as file:
-                return self.read_clips(file, spec=spec, num_clips=num_clips)
         if num_clips is not None:
             spec = replace(spec, num_clips=num_clips)
-        with _reopened(source) as file, self._calling:
-            return self._ask(file.fileno(), spec=spec)
+        question = {"spec": spec.to_json(), "span": asdict(span)}
+        counts = _Counts(least=spec.num_clips, most=spec.num_clips, total=spec.num_clips)
+        (clips,) = self._answers(source, question, spec=spec, counts=counts)
+        return clips
+
+    def read_windows(
+        self,
+        source: Source,
+        *,
+        spec: ClipSpec,
+        stride_seconds: float,
+        span: Span = WHOLE,
+        max_windows: int,
+    ) -> Generator[Clips]:
+        """As ``motionfit.inference.video.read_windows``, in the child, which is at most a few
+        chunks ahead. Raises as ``read_clips``.
+
+        Other calls wait until the last chunk was taken or the iterator is closed; closed early, it
+        costs the child its life. The time limit is for waiting, not for what is done between.
+        """
+        checked_stride_us(stride_seconds, max_windows=max_windows)
+        question = {
+            "spec": spec.to_json(),
+            "span": asdict(span),
+            "windows": {"stride_seconds": stride_seconds, "max_windows": max_windows},
+        }
+        counts = _Counts(least=1, most=WINDOWS_AT_ONCE, total=max_windows)
+        return self._answers(source, question, spec=spec, counts=counts)
+
+    def cancel(self) -> None:
+        """End the call in progress with Cancelled, from another thread. Without one, do nothing.
+
+        The child has a quarter of a second to finish the video, and is ended if it does not.
+        """
+        with self._changing:
+            if self._patience is not None:
+                self._patience.cancel()
 
     def close(self) -> None:
         """End the child for good. From another thread, this ends the call that waits for it."""
@@ -117,30 +174,84 @@ class DecoderProcess:
             self._closed = True
             if self._child is not None:
                 self._child.kill()
-        with self._calling:
+        with self._using:
             self._end_child()
 
-    def _ask(self, descriptor: int, *, spec: ClipSpec) -> Clips:
-        child = self._running()
-        shape = (spec.num_clips, spec.num_frames, spec.crop, spec.crop, 3)
+    def _answers(
+        self, source: Source, question: dict[str, Any], *, spec: ClipSpec, counts: "_Counts"
+    ) -> Generator[Clips]:
+        """The child's answers to a question."""
+        shape = (spec.num_frames, spec.crop, spec.crop, 3)
+        with _opened(source) as file, self._turn, self._call() as patience:
+            with self._using:
+                child = self._asked(question, file=file, patience=patience)
+            while counts.total:
+                with self._using:
+                    clips = self._answer(child, shape=shape, counts=counts, patience=patience)
+                patience.renew()
+                counts = replace(counts, total=clips.left)
+                try:
+                    yield clips
+                except BaseException:  # whoever took the answers wants no more of them
+                    if clips.left:
+                        with self._using:
+                            self._end_child()
+                    raise
+
+    @contextlib.contextmanager
+    def _call(self) -> Iterator[Patience]:
+        """A call in progress, which can be cancelled."""
         seconds = self._limits.timeout_seconds
-        try:
-            child.connection.settimeout(seconds)
-            socket.send_fds(child.connection, [_frame_of({"spec": spec.to_json()})], [descriptor])
+        with Patience(seconds=seconds, grace_seconds=_GRACE_SECONDS) as patience:
+            with self._changing:
+                self._patience = patience
+            try:
+                yield patience
+            finally:
+                with self._changing:
+                    self._patience = None
+
+    def _asked(self, question: dict[str, Any], *, file: BinaryIO, patience: Patience) -> _Child:
+        """The child, which was asked the question."""
+        child = self._running()
+        patience.check()
+        with self._blamed(child):
+            # The child is idle, so its socket takes a question at once.
+            socket.send_fds(child.connection, [encoded(question)], [file.fileno()])
+            self._jobs += 1
+        return child
+
+    def _answer(
+        self, child: _Child, *, shape: tuple[int, ...], counts: "_Counts", patience: Patience
+    ) -> Clips:
+        """The next answer to the question."""
+        with self._blamed(child):
             answer, pixels = receive(
-                child.connection, deadline_seconds=seconds, max_pixel_bytes=math.prod(shape)
+                child.connection, patience=patience, max_pixel_bytes=counts.most * math.prod(shape)
             )
-            return _clips_of(answer, pixels, shape=shape)
+            clips = _clips_of(answer, pixels, shape=shape, counts=counts)
+            if clips.left:
+                patience.check()
+        patience.check()
+        return clips
+
+    @contextlib.contextmanager
+    def _blamed(self, child: _Child) -> Iterator[None]:
+        """Ends the child, and says why, when it does not answer as it should."""
+        try:
+            if child is not self._child:
+                raise BackendError("the decoder was closed while it read this video")
+            yield
         except VideoError:
             raise
         except TimeoutError:
             self._end_child()
-            raise DecodeTimeout(
-                f"decoding took longer than the {seconds:g} s allowed; "
-                "send a shorter or smaller video"
-            ) from None
+            raise self._timeout("time") from None
         except (OSError, EOFError) as error:
             raise self._crash(child) from error
+        except MotionfitError:
+            self._end_child()
+            raise
         except Exception as error:  # whatever Python makes of an answer that is none
             self._end_child()
             raise DecoderCrashed("the decoder broke its protocol on this video") from error
@@ -158,9 +269,12 @@ class DecoderProcess:
         with self._changing:
             if self._closed:
                 raise BackendError("the decoder was closed")
-            self._child = child = _spawn(self._limits)
+            self._child = child = _spawn(self._limits, nice=self._nice)
+        self._jobs = 0
         try:
-            receive(child.connection, deadline_seconds=_START_SECONDS)
+            with Patience(seconds=_START_SECONDS, grace_seconds=0) as patience:
+                ready, _ = receive(child.connection, patience=patience)
+            self._confinement = tuple(ready["confined"])
         except BaseException as error:
             self._end_child()
             if isinstance(error, OSError | EOFError):
@@ -170,7 +284,7 @@ class DecoderProcess:
         return child
 
     def _end_child(self) -> None:
-        """End the child, by the thread that holds ``_calling``: nobody uses its connection."""
+        """End the child, by the thread that holds ``_using``: nobody uses its connection."""
         with self._changing:
             child, self._child = self._child, None
             if child is not None:
@@ -184,19 +298,30 @@ class DecoderProcess:
         self._end_child()
         if self._closed:
             return BackendError("the decoder was closed while it read this video")
+        if status in _OUT_OF_TIME:
+            return self._timeout(_OUT_OF_TIME[status])
         how = f"by signal {-status}" if status is not None and status < 0 else f"with {status}"
         return DecoderCrashed(f"the decoder died {how} on this video; it is damaged or hostile")
 
+    def _timeout(self, what: str) -> DecodeTimeout:
+        limits = self._limits
+        seconds = limits.cpu_seconds if what == "processor time" else limits.timeout_seconds
+        return DecodeTimeout(
+            f"decoding took longer than the {seconds:g} s of {what} allowed; send a shorter or "
+            "smaller video"
+        )
 
-def _spawn(limits: DecodeLimits) -> _Child:
+
+def _spawn(limits: DecodeLimits, *, nice: int) -> _Child:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with contextlib.ExitStack() as undo, theirs:
         undo.callback(ours.close)
+        ours.setblocking(False)
         process = subprocess.Popen(
             # -P: nothing that lies in the working directory is imported.
             [
                 *(sys.executable, "-P", "-m", WORKER),
-                *(str(theirs.fileno()), json.dumps(asdict(limits))),
+                *(str(theirs.fileno()), json.dumps(asdict(limits)), str(nice)),
             ],
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
@@ -208,67 +333,76 @@ def _spawn(limits: DecodeLimits) -> _Child:
     return _Child(process, ours)
 
 
-def send(connection: socket.socket, message: dict[str, Any], pixels: bytes = b"") -> None:
-    """Send a message and the pixels behind it."""
-    connection.sendall(_frame_of(message | {"bytes": len(pixels)}))
-    connection.sendall(pixels)
+@dataclass(frozen=True, kw_only=True)
+class _Counts:
+    """How many clips the child may answer with."""
+
+    least: int
+    """In one answer."""
+    most: int
+    total: int
+    """In the next answer and all after it."""
 
 
-def receive(
-    connection: socket.socket, *, deadline_seconds: float, max_pixel_bytes: int = 0
-) -> tuple[Any, bytearray]:
-    """The next message and the pixels behind it.
-
-    Raises TimeoutError when it is not there in time, EOFError when the other side is gone,
-    ValueError when it is too long, and anything when it is no message at all.
-    """
-    end = time.monotonic() + deadline_seconds
-    length = int.from_bytes(_read(connection, 4, end), "big")
-    message = json.loads(_read(connection, _checked(length, most=_MAX_MESSAGE_BYTES), end))
-    return message, _read(connection, _checked(message["bytes"], most=max_pixel_bytes), end)
-
-
-def _checked(count: int, *, most: int) -> int:
-    if not 0 <= count <= most:
-        raise ValueError(f"a message of {count} bytes, at most {most} are expected")
-    return count
-
-
-def _read(connection: socket.socket, count: int, end: float) -> bytearray:
-    data = bytearray(count)
-    view = memoryview(data)
-    while view:
-        left = end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        connection.settimeout(left)
-        got = connection.recv_into(view)
-        if not got:
-            raise EOFError
-        view = view[got:]
-    return data
-
-
-def _frame_of(message: dict[str, Any]) -> bytes:
-    body = json.dumps(message).encode()
-    return len(body).to_bytes(4, "big") + body
-
-
-def _clips_of(answer: Any, pixels: bytearray, *, shape: tuple[int, ...]) -> Clips:
+def _clips_of(answer: Any, pixels: bytearray, *, shape: tuple[int, ...], counts: _Counts) -> Clips:
+    """The clips of an answer. Raises the VideoError that it tells of, and anything at a lie."""
     if "error" in answer:
-        raise _ERRORS.get(answer["error"], VideoError)(answer["message"])
-    info = answer["info"] | {"notes": tuple(answer["info"]["notes"])}
+        codec = answer["codec"]
+        error = _ERRORS.get(answer["error"], VideoError)
+        raise error(_text(answer["message"]), codec=codec if codec is None else _text(codec))
+    frames = np.frombuffer(pixels, np.uint8).reshape(-1, *shape)
+    count, left = len(frames), int(answer["left"])
+    if not (counts.least <= count <= counts.most and 0 <= left <= counts.total - count):
+        raise ValueError(f"{count} clips and {left} to come; expected are {counts}")
     return Clips(
-        frames=np.frombuffer(pixels, np.uint8).reshape(shape),
-        starts_us=np.array(answer["starts_us"], np.int64).reshape(shape[0]),
-        info=VideoInfo(**info),
+        frames=frames,
+        starts_us=np.array(answer["starts_us"], np.int64).reshape(count),
+        info=_info_of(**answer["info"]),
+        left=left,
     )
 
 
+def _info_of(
+    *,
+    container: Any,
+    codec: Any,
+    width: Any,
+    height: Any,
+    frame_rate: Any,
+    duration_seconds: Any,
+    notes: Any,
+) -> VideoInfo:
+    return VideoInfo(
+        container=_text(container),
+        codec=_text(codec),
+        width=int(width),
+        height=int(height),
+        frame_rate=None if frame_rate is None else _finite(frame_rate),
+        duration_seconds=_finite(duration_seconds),
+        notes=tuple(_text(note) for note in notes),
+    )
+
+
+def _finite(value: Any) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"expected is a finite number, not {value}")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    """A short line without control characters, which may be shown on a terminal."""
+    if not (isinstance(value, str) and len(value) <= _LONGEST_TEXT and value.isprintable()):
+        raise ValueError(f"expected is a line of text, not {value!r:.100}")
+    return value
+
+
 @contextlib.contextmanager
-def _reopened(source: BinaryIO) -> Iterator[BinaryIO]:
+def _opened(source: Source) -> Iterator[BinaryIO]:
     """A file with the content of ``source`` and a position of its own, which the child may move."""
     with contextlib.ExitStack() as stack:
+        own = isinstance(source, str | Path)
+        if isinstance(source, str | Path):
+            source = stack.enter_context(Path(source).open("rb"))
         try:
             source.seek(0)  # writes out what the caller has written so far
             path = Path(f"/proc/self/fd/{source.fileno()}")
@@ -278,9 +412,16 @@ def _reopened(source: BinaryIO) -> Iterator[BinaryIO]:
             copy.flush()
             yield copy
         else:
-            yield stack.enter_context(path.open("rb"))
+            yield source if own else stack.enter_context(path.open("rb"))
 
 
 def _environment() -> dict[str, str]:
-    """The parent's environment without the threads that numeric libraries would start."""
-    return os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    """What Python needs of the parent's environment, without the parent's secrets, and without
+    the threads that numeric libraries would start.
+    """
+    kept = {name: value for name, value in os.environ.items() if _is_harmless(name)}
+    return kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def _is_harmless(name: str) -> bool:
+    return name in {"LANG", "LD_LIBRARY_PATH"} or name.startswith(("LC_", "PYTHON"))

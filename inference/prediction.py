@@ -28,16 +28,21 @@ class Prediction:
     """The best classes, best first."""
 
 
-def video_scores(logits: NDArray[np.float32], *, temperature: float) -> Scores:
-    """Class scores (C,) of a video: the mean over its clips of softmax(logits / temperature).
-
-    ``logits`` is (K, C) float32. Taking the mean of probabilities, not of logits, is our choice.
-    """
+def clip_scores(logits: NDArray[np.float32], *, temperature: float) -> Scores:
+    """Class scores (K, C) of each clip: softmax(logits / temperature) of ``logits`` (K, C)."""
     scaled = logits.astype(np.float64) / temperature
     scaled -= scaled.max(axis=1, keepdims=True)
     probabilities = np.exp(scaled)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    return np.asarray(probabilities.mean(axis=0))
+    return np.asarray(probabilities)
+
+
+def video_scores(logits: NDArray[np.float32], *, temperature: float) -> Scores:
+    """Class scores (C,) of a video: the mean over its clips of their scores.
+
+    ``logits`` is (K, C) float32. Taking the mean of probabilities, not of logits, is our choice.
+    """
+    return np.asarray(clip_scores(logits, temperature=temperature).mean(axis=0))
 
 
 def predict(
@@ -55,3 +60,12 @@ def predict(
     best = tuple(ClassScore(label=labels[i], score=float(scores[i])) for i in order[:top])
     known = best[0].score >= spec.abstain_threshold
     return Prediction(label=best[0].label if known else None, top=best)
+
+
+def video_embedding(embeddings: NDArray[np.float32]) -> tuple[float, ...]:
+    """The embedding of a video whose clips gave ``embeddings`` (K, D): their mean, scaled to the
+    length 1, so that the dot product of two videos is their cosine. Both are our choice.
+    """
+    mean = embeddings.astype(np.float64).mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    return tuple((mean / length if length else mean).tolist())

@@ -10,6 +10,8 @@ phone video and a 25 fps AVI of the same scene give the same motion. It follows 
   others round timestamps to a millisecond, which must not change the frames taken.
 """
 
+import math
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -21,6 +23,31 @@ EARLY_US = 1_000
 MICROSECONDS = 1_000_000
 
 Times = NDArray[np.int64]  # microseconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """The part of a video that is looked at, as if it were a video of its own.
+
+    Raises ValueError, naming what was got, when it is no span.
+    """
+
+    start_seconds: float = 0.0
+    """From the first frame; 0 or later."""
+    end_seconds: float | None = None
+    """After the start; None, or later than the video's end: up to its end."""
+
+    def __post_init__(self) -> None:
+        start, end = self.start_seconds, self.end_seconds
+        if not (math.isfinite(start) and start >= 0):
+            raise ValueError(f"start_seconds must be a number from 0 on, got {start!r}")
+        if end is not None and not (math.isfinite(end) and end > start):
+            raise ValueError(
+                f"end_seconds must be a number over start_seconds ({start:g}), got {end!r}"
+            )
+
+
+WHOLE = Span()
 
 
 def to_microseconds(ticks: int, time_base: Fraction) -> int:
@@ -37,6 +64,21 @@ def clip_starts(duration_us: int, *, spec: ClipSpec, num_clips: int) -> Times:
     """
     slack = max(0, duration_us - clip_length_us(spec))
     return np.array([slack * (2 * k + 1) // (2 * num_clips) for k in range(num_clips)], np.int64)
+
+
+def window_count(duration_us: int, *, spec: ClipSpec, stride_us: int) -> int:
+    """How many starts ``window_starts`` gives, counted without making them."""
+    return 1 + -(-max(0, duration_us - clip_length_us(spec)) // stride_us)
+
+
+def window_starts(duration_us: int, *, spec: ClipSpec, stride_us: int) -> Times:
+    """Start times of windows that slide over a video, (K,) int64 microseconds from its start.
+
+    One starts every ``stride_us`` as long as it ends inside the video, and the last one ends with
+    it. A video shorter than a clip has one, at 0.
+    """
+    last = max(0, duration_us - clip_length_us(spec))
+    return np.append(np.arange(0, last, stride_us, dtype=np.int64), np.int64(last))
 
 
 def clip_length_us(spec: ClipSpec) -> int:

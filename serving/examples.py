@@ -9,6 +9,17 @@ EXAMPLE_ANSWER: dict[str, Any] = {
         {"start_seconds": 1.15, "end_seconds": 1.95},
         {"start_seconds": 5.05, "end_seconds": 5.85},
     ],
+    "embedding": [0.6, -0.8],
+    "timeline": {
+        "stride_seconds": 3.9,
+        "windows": [
+            {"start_seconds": 1.15, "end_seconds": 1.95, "label": "Biking", "score": 0.95},
+            {"start_seconds": 5.05, "end_seconds": 5.85, "label": "Biking", "score": 0.87},
+        ],
+        "segments": [
+            {"start_seconds": 1.15, "end_seconds": 5.85, "label": "Biking", "score": 0.91}
+        ],
+    },
     "video": {
         "container": "mov",
         "codec": "h264",
@@ -18,7 +29,15 @@ EXAMPLE_ANSWER: dict[str, Any] = {
         "duration_seconds": 10.0,
         "notes": [],
     },
-    "timings_ms": {"receive": 3.1, "decode": 61.2, "infer": 12.5, "post": 0.2, "total": 77.9},
+    "timings_ms": {
+        "receive": 3.1,
+        "queue": 0.1,
+        "decode": 61.2,
+        "batch": 0.2,
+        "infer": 12.5,
+        "post": 0.2,
+        "total": 78.2,
+    },
     "model": {"name": "student", "version": "0123456789ab"},
 }
 

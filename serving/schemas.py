@@ -46,13 +46,41 @@ class ModelName(_Schema):
 
 
 class TimingsBody(_Schema):
-    """Milliseconds of each stage. Waiting for a free decoder or the model is in total alone."""
+    """Milliseconds of each stage."""
 
     receive: float = Field(description="From the request's headers to its last byte.")
+    queue: float = Field(description="Waiting for a free decoder.")
     decode: float
+    batch: float = Field(description="Waiting for the model.")
     infer: float
     post: float = Field(description="From the model's output to the answer.")
     total: float
+
+
+class WindowBody(_Schema):
+    """One window of a timeline."""
+
+    start_seconds: float = Field(ge=0)
+    end_seconds: float = Field(ge=0)
+    label: str | None = Field(description='Its best class, or null for "none of these".')
+    score: float = Field(ge=0, le=1)
+
+
+class SegmentBody(_Schema):
+    """A part of the video in which one thing is done: neighbouring windows, merged."""
+
+    start_seconds: float = Field(ge=0)
+    end_seconds: float = Field(ge=0)
+    label: str
+    score: float = Field(ge=0, le=1, description="Mean over its windows.")
+
+
+class TimelineBody(_Schema):
+    """What is done when."""
+
+    stride_seconds: float = Field(gt=0, description="From the start of a window to the next.")
+    windows: tuple[WindowBody, ...]
+    segments: tuple[SegmentBody, ...]
 
 
 class AnswerBody(_Schema):
@@ -61,21 +89,30 @@ class AnswerBody(_Schema):
     label: str | None = Field(description='The best class, or null for "none of these".')
     top: tuple[ClassScoreBody, ...] = Field(description="The best classes, best first.")
     clips: tuple[ClipSpanBody, ...] = Field(description="The parts of the video looked at.")
+    embedding: tuple[float, ...] | None = Field(
+        description="The mean over the clips, of length 1; null unless it was asked for."
+    )
+    timeline: TimelineBody | None = Field(description="Null unless it was asked for.")
     video: VideoBody
     timings_ms: TimingsBody
     model: ModelName
 
     @classmethod
     def of(cls, answer: Answer, *, timings_ms: dict[str, float]) -> Self:
-        """The body for ``answer``, with the server's own ``timings_ms`` added to the answer's."""
-        timings = {name: round(ms, 3) for name, ms in (answer.timings_ms | timings_ms).items()}
+        """The body for ``answer``, with the server's own ``timings_ms`` added to the answer's.
+
+        Stages that neither names took no time.
+        """
+        timings = dict.fromkeys(TimingsBody.model_fields, 0.0) | answer.timings_ms | timings_ms
         return cls.model_validate(
             {
                 "label": answer.label,
                 "top": answer.top,
                 "clips": answer.clips,
+                "embedding": answer.embedding,
+                "timeline": answer.timeline,
                 "video": answer.video,
-                "timings_ms": timings,
+                "timings_ms": {name: round(ms, 3) for name, ms in timings.items()},
                 "model": {"name": answer.model_name, "version": answer.model_version},
             }
         )

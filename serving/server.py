@@ -1,7 +1,9 @@
 """The server's process: its socket, what it prints, how it stops."""
 
+import asyncio
 import logging
 import math
+import resource
 import signal
 import socket
 from types import FrameType
@@ -9,13 +11,19 @@ from urllib.parse import urlunsplit
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 
 from motionfit.serving.app import create_app
-from motionfit.serving.pipeline import Pipeline
+from motionfit.serving.edge.logs import configure_logging
+from motionfit.serving.edge.protocol import MAX_HEADER_BYTES, ConnectionLimits, limited_protocol
 from motionfit.serving.settings import Settings
+from motionfit.serving.work.pipeline import Pipeline
+from motionfit.serving.work.reload import Reloader
 
 _DRAIN_SECONDS = 5
 _BACKLOG = 2048
+
+log = logging.getLogger(__name__)
 
 
 def serve(settings: Settings) -> None:
@@ -24,35 +32,52 @@ def serve(settings: Settings) -> None:
     Raises OSError when the address cannot be had, BundleError or BackendError when the model
     cannot be loaded or does not answer the warm-up clip.
     """
-    _configure_logging()
+    configure_logging(settings.log_format)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+    _raise_file_limit()
     with _listen(settings.host, settings.port) as listener:
         app = create_app(settings)
-        config = uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=math.ceil(settings.decode_timeout_seconds) + _DRAIN_SECONDS,
-        )
-        server = _Server(config, pipeline=app.state.pipeline, url=_url(listener))
+        log.info("settings", extra={"settings": settings.shown()})
+        server = _Server(_config(app, settings), app=app, url=_url(listener))
         server.run(sockets=[listener])
     if server.pipeline.failure is not None:
         raise server.pipeline.failure
 
 
+def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    limits = ConnectionLimits(
+        max_connections=settings.max_connections,
+        header_seconds=settings.header_timeout_seconds,
+        response_seconds=settings.response_seconds,
+    )
+    longest = max(settings.deadline_seconds, settings.timeline_deadline_seconds)
+    return uvicorn.Config(
+        app,
+        http=limited_protocol(limits),
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(longest) + _DRAIN_SECONDS,
+    )
+
+
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, *, pipeline: Pipeline, url: str) -> None:
+    def __init__(self, config: uvicorn.Config, *, app: FastAPI, url: str) -> None:
         super().__init__(config)
-        self.pipeline = pipeline
+        self.pipeline: Pipeline = app.state.pipeline
+        self._reloader: Reloader = app.state.reloader
         self._url = url
         self._announced = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
-        model = f"{self.pipeline.bundle.name} {self.pipeline.bundle.version}"
-        typer.echo(f"Listening on {self._url} with {model} on {self.pipeline.backend}")
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reloader.on_signal)
+        engine = self.pipeline.engine
+        model = f"{engine.bundle.name} {engine.bundle.version}"
+        typer.echo(f"Listening on {self._url} with {model} on {engine.backend}")
 
     async def on_tick(self, counter: int) -> bool:
         if self.pipeline.ready and not self._announced:
@@ -103,7 +128,7 @@ def _url(listener: socket.socket) -> str:
     return urlunsplit(("http", f"{shown}:{port}", "", "", ""))
 
 
-def _configure_logging() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for noisy in ("uvicorn.error", "python_multipart"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+def _raise_file_limit() -> None:
+    """As many open files as this process may have: a connection is one, and an upload."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

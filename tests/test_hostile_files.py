@@ -18,12 +18,12 @@ from typing import Any
 import httpx
 import pytest
 
+from motionfit.benchmarks.damage import damaged, remade
 from motionfit.inference.classifier import Classifier
 from motionfit.inference.errors import VideoError
 from motionfit.inference.video import read_frames
 from motionfit.serving.schemas import AnswerBody
 from tests.conftest import child_processes, open_files, running
-from tests.damage import damaged, remade
 from tests.serving.conftest import COMMAND, ServerProcess, problem_of, serving, wait_until
 
 MUTANTS = 200

@@ -23,6 +23,7 @@ COMMANDS = {"motionfit-train", "motionfit-export", "motionfit-serve", "motionfit
 STUDENT = Path("inference/student")
 CARD = Path("inference/STUDENT.md")
 SAMPLE = {Path("export/SAMPLE.md"), Path("export/sample.mp4")}
+PAGE = Path("serving/page")
 BUNDLE_FILES = {"bundle.json", "model.onnx", "student.safetensors"}
 METADATA_FILES = {
     "METADATA",
@@ -48,7 +49,8 @@ def ships(path: Path) -> bool:
     """Whether a file of the repository belongs into the wheel."""
     module = path.suffix == ".py" or path.name == "py.typed"
     student = path == CARD or path.parent == STUDENT
-    return path.parts[0] in LAYERS and (module or student or path in SAMPLE)
+    data = student or path.parent == PAGE or path in SAMPLE
+    return path.parts[0] in LAYERS and (module or data)
 
 
 def shipped_files() -> set[str]:

@@ -18,13 +18,16 @@ def experiment(runs: Path) -> Experiment:
     return Experiment(runs=runs, data=Path("/videos"), protocol=SMALL, on="test")
 
 
+PROGRAMS = dict.fromkeys(("train", "watch", "truth", "sources"), FAKE)
+
+
 if __name__ == "__main__":
     folder, minutes, *patterns = sys.argv[1:]
     here = experiment(Path(folder))
     outcome = run_jobs(
         here.jobs(patterns),
         runs=here.runs,
-        programs={"train": FAKE, "watch": FAKE, "truth": FAKE},
+        programs=PROGRAMS,
         at_once=2,
         minutes=float(minutes),
         console=Console(),
@@ -32,4 +35,6 @@ if __name__ == "__main__":
     print(f"failed: {[job.name for job, _ in outcome.failed]}")
     print(f"left: {len(outcome.left)}")
     if len(outcome.done) > 0 and "*" in patterns:
-        write_experiment(collect(here, command="experiment"), here.runs / "results.json")
+        write_experiment(
+            collect(here, entries=here.entries(), command="experiment"), here.runs / "results.json"
+        )

@@ -96,5 +96,7 @@ if __name__ == "__main__":
             train(command)
         case _ if option("-o").endswith("labels.parquet"):
             make(Path(option("-o")).parent)
+        case _ if option("-o").endswith(".csv"):
+            Path(option("-o")).write_text("path")
         case _:
             watch()

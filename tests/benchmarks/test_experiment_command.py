@@ -1,27 +1,35 @@
 """The command does what it is asked for, writes what is done, and names what failed."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from motionfit.benchmarks import experiment_command as command
+from motionfit.benchmarks import experiment_course as course
+from motionfit.benchmarks.experiment_command import (
+    experiment_command,
+    experiment_schedule_command,
+)
+from motionfit.benchmarks.experiment_protocol import PROTOCOL
 from motionfit.benchmarks.experiment_result import read_experiment
 from motionfit.benchmarks.experiment_runner import ExperimentError
-from tests.benchmarks.experiment_driver import FAKE
+from motionfit.benchmarks.experiment_schedule import SEEDS
+from tests.benchmarks.experiment_driver import PROGRAMS
 
 ONE = "split2-seed0-labels3/random-same-clips"
 
 
 @pytest.fixture(autouse=True)
 def fake_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "PROGRAMS", {"train": FAKE, "watch": FAKE})
+    monkeypatch.setattr(course, "PROGRAMS", PROGRAMS)
 
 
-def call(runs: Path, *arguments: str) -> Result:
+def call(runs: Path, *arguments: str, command: Callable[..., None] = experiment_command) -> Result:
     app = typer.Typer()
-    app.command()(command.experiment_command)
+    app.command()(command)
     return CliRunner().invoke(app, [str(runs), "--data", str(runs.parent), *arguments])
 
 
@@ -53,3 +61,75 @@ def test_a_pattern_that_matches_nothing_is_an_error_that_names_the_arms(tmp_path
     assert isinstance(done.exception, ExperimentError)
     assert "two-stream" in str(done.exception)
     assert not (tmp_path / "runs").exists()
+
+
+def test_core_minutes_of_an_arm_are_those_of_its_jobs(tmp_path: Path) -> None:
+    runs, results = tmp_path / "runs", tmp_path / "results.json"
+    assert call(runs, "--only", "split2-seed0-labels3/motionfit", "-o", str(results)).exit_code == 0
+    (spent,) = read_experiment(results).spent_by_arm
+    assert (spent.name, spent.cells) == ("labels3/motionfit", 1)
+    records = [
+        json.loads(path.read_text()) for path in (runs / "split2-seed0-labels3").glob("*.json")
+    ]
+    seconds = sum(sum(one.get("seconds", ())) for one in records)
+    assert spent.minutes == pytest.approx(seconds / 60, rel=1e-3)
+
+
+def test_a_dry_run_says_what_is_left_and_runs_nothing(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    assert call(runs, "--only", ONE).exit_code == 0
+    before = sorted(runs.rglob("*"))
+    done = call(runs, "--only", "split?-seed0-labels3/random-same-clips", "--dry-run")
+    assert done.exit_code == 0
+    assert sorted(runs.rglob("*")) == before
+    assert "random-46000-clips" in done.output  # of the other split
+    assert "not known" not in done.output
+    unknown = call(runs, "--only", "split3-seed0-labels3/motionfit", "--dry-run")
+    assert "not known yet" in unknown.output
+
+
+def test_own_schedule_is_chosen_from_the_cells_of_the_rule_alone(tmp_path: Path) -> None:
+    runs, results = tmp_path / "runs", tmp_path / "results.json"
+    done = call(runs, "-o", str(results), command=experiment_schedule_command)
+    assert done.exit_code == 0, done.output
+    result = read_experiment(results)
+    assert {cell.name for cell in result.cells} == {
+        f"{split.name}-seed{seed}-labels3/random-{clips}-clips"
+        for split in PROTOCOL.splits
+        for seed in SEEDS
+        for clips in PROTOCOL.schedules
+    }
+    assert result.measured_on == "validation"
+    assert result.missing == ()
+    trained = {path.name for path in runs.glob("*/*") if path.is_dir()}
+    assert trained == {f"random-{clips}-clips" for clips in PROTOCOL.schedules}
+    means = {one.arm: sum(one.per_cell.values()) / 4 for one in result.summaries}
+    best = max(PROTOCOL.schedules, key=lambda clips: means[f"random-{clips}-clips"])
+    assert f"chosen: {best} clips" in done.output
+
+
+def test_no_choice_is_made_before_all_is_measured(tmp_path: Path) -> None:
+    runs, results = tmp_path / "runs", tmp_path / "results.json"
+    assert call(runs, "--on", "validation", "--only", "*-seed0-*/random-5000-clips").exit_code == 0
+    done = call(runs, "-o", str(results), "--minutes", "0", command=experiment_schedule_command)
+    assert "not all schedules are measured yet" in done.output
+
+
+def test_persons_need_another_source_and_have_no_validation(tmp_path: Path) -> None:
+    none = call(tmp_path / "runs", "--protocol", "weizmann")
+    assert "give --cross-domain" in str(none.exception)
+    source = ("--protocol", "weizmann", "--cross-domain", str(tmp_path))
+    chosen = call(tmp_path / "runs", *source, "--on", "validation")
+    assert "no validation" in str(chosen.exception)
+
+
+def test_several_sources_are_one_and_another_list_of_them_is_refused(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    first = [flag for name in "ab" for flag in ("--cross-domain", str(tmp_path / name))]
+    only = ("--only", "split2-seed0-labels3/cross-domain", "-o", str(tmp_path / "results.json"))
+    assert call(runs, *first, *only).exit_code == 0
+    assert read_experiment(tmp_path / "results.json").cross_domain == ("a", "b")
+    more = call(runs, *first, "--cross-domain", str(tmp_path / "c"), *only)
+    assert "another command than the protocol's" in str(more.exception)

@@ -11,19 +11,23 @@ import typer
 from typer.testing import CliRunner
 
 from motionfit.benchmarks.experiment_answers import Answers, read_answers, write_answers
-from motionfit.benchmarks.experiment_collect import cell_of
+from motionfit.benchmarks.experiment_collect import cell_of, video_sets
 from motionfit.benchmarks.experiment_command import experiment_report_command
 from motionfit.benchmarks.experiment_figures import comparisons, summaries
 from motionfit.benchmarks.experiment_protocol import MOTIONFIT, PROTOCOL, RANDOM, Cell, Entry
 from motionfit.benchmarks.experiment_result import (
     ArmCell,
+    ArmSpent,
     ExperimentResult,
     VideoSet,
     read_experiment,
     write_experiment,
 )
+from motionfit.benchmarks.experiment_runner import ExperimentError
 from motionfit.benchmarks.experiment_statistics import Table, two_way
-from motionfit.benchmarks.experiment_text import primary_sentence
+from motionfit.benchmarks.experiment_tables import Resampling, tables
+from motionfit.benchmarks.experiment_text import markdown, primary_sentence
+from motionfit.benchmarks.experiment_weizmann import WEIZMANN
 from motionfit.benchmarks.machine import describe
 from motionfit.benchmarks.result import ResultError
 from motionfit.training.manifest import Row
@@ -39,6 +43,9 @@ SET = VideoSet(
     frame_rates=(29.97,) * 4 + (25.0,) * 8,
 )
 SETS = {"split2": SET, "split3": SET.model_copy(update={"split": "split3"})}
+
+
+BY = Resampling(sets=SETS, seed=0)
 
 
 def arm(
@@ -102,9 +109,45 @@ def test_both_ways_at_once_are_wider_than_either() -> None:
     assert widths[0] == pytest.approx(np.hypot(widths[1], widths[2]), rel=0.15)
 
 
+def test_values_that_are_not_there_are_left_out() -> None:
+    nan = np.nan
+    values = np.array([[1.0, 1, nan, nan], [0, 0, 1, 0]])
+    estimate = two_way([Table(values=values, clusters=np.array([0, 0, 1, 1]))], seed=0)
+    assert estimate.value == pytest.approx(3 / 6)
+
+
+def test_persons_of_all_folds_are_drawn_together() -> None:
+    # Of four persons, two in each fold, two are always told right: with both folds, as with one
+    # table of four clusters, from none to all are drawn.
+    folds = {
+        f"fold{number}": VideoSet(
+            split=f"fold{number}",
+            videos=tuple(f"{number}{place}.avi" for place in range(4)),
+            true=(0, 1, 0, 1),
+            groups=(f"a{number}", f"a{number}", f"b{number}", f"b{number}"),
+            frame_rates=(25.0,) * 4,
+        )
+        for number in (1, 2)
+    }
+    lines = [
+        (arm("motionfit", (0,) * 12, seed=seed, split=fold), np.array([right, right, 0.0, 0.0]))
+        for seed in (0, 1)
+        for fold, right in (("fold1", 1.0), ("fold2", 1.0))
+    ]
+    (table,) = tables(lines, by=Resampling(sets=folds, seed=0, resampled="subjects"))
+    assert table.values.shape == (2, 8)
+    assert len(set(table.clusters.tolist())) == 4
+    assert table.clusters[0] == table.clusters[1] != table.clusters[2]
+    (partial,) = tables(lines[:-1], by=Resampling(sets=folds, seed=0, resampled="subjects"))
+    assert np.isnan(partial.values[1, 4:]).all()
+    assert two_way([partial], seed=0).value == 0.5
+    apart = tables(lines, by=Resampling(sets=folds, seed=0))
+    assert [one.values.shape for one in apart] == [(2, 4), (2, 4)]
+
+
 def test_measures_of_an_arm_are_those_of_the_answers() -> None:
     cells = [arm(MOTIONFIT, wrong(0), retimed=wrong(0, 1, 4)), arm(RANDOM, wrong(0, 4, 5))]
-    ours, random = summaries(cells, sets=SETS, seed=0)
+    ours, random = summaries(cells, by=BY)
     measures = {one.name: one for one in ours.measures}
     assert measures["top1"].value.value == pytest.approx(11 / 12, abs=1e-5)
     assert measures["within-29.97"].value.value == 0.75
@@ -127,7 +170,7 @@ def test_differences_are_of_cells_that_both_arms_have() -> None:
         arm("mars", wrong(0), split="split3"),
         arm("mars", wrong(0), split="split3", labels=1),
     ]
-    (one,) = comparisons(cells, sets=SETS, seed=0)
+    (one,) = comparisons(cells, by=BY)
     assert (one.name, one.cells) == ("labels3/motionfit-mars", 2)
     assert one.top1.value == pytest.approx((2 / 12 + 1 / 12) / 2, abs=1e-5)
 
@@ -167,6 +210,7 @@ def test_several_networks_answer_by_the_mean_of_their_scores() -> None:
 
 
 EXPLORED = PROTOCOL.exploratory[0].arm
+TWO_SEEDS = PROTOCOL.model_copy(update={"seeds": (0, 1)})
 
 
 def result(**changes: Any) -> ExperimentResult:
@@ -178,7 +222,7 @@ def result(**changes: Any) -> ExperimentResult:
         for split in SETS
     ]
     cells.append(arm(EXPLORED, wrong(0), seed=0, split="split2", labels=3))
-    compared = comparisons(cells, sets=SETS, seed=0)
+    compared = comparisons(cells, by=BY)
     values: dict[str, Any] = {
         "command": "motionfit-bench experiment runs --data ucf101_10",
         "created_utc": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
@@ -186,13 +230,13 @@ def result(**changes: Any) -> ExperimentResult:
         "trained_by": ("0123456",),
         "measured_on": "test",
         "dataset": "ucf101_10",
-        "protocol": PROTOCOL,
+        "protocol": TWO_SEEDS,
         "machine": describe(),
         "libraries": {},
         "resampling_seed": 0,
         "labels": CLASSES,
         "primary": next(one for one in compared if one.name == f"labels3/motionfit-{RANDOM}"),
-        "summaries": summaries(cells, sets=SETS, seed=0),
+        "summaries": summaries(cells, by=BY),
         "comparisons": compared,
         "spent": (),
         "missing": ("split2-seed4-labels3/mers",),
@@ -211,7 +255,7 @@ def test_the_report_is_drawn_from_the_results_file_alone(tmp_path: Path) -> None
     text = (tmp_path / "out" / "report.md").read_text()
     assert "| mars |" in text
     main, explored = text.split("## Exploratory")
-    assert EXPLORED in explored
+    assert "| motion | 91.7% | - | - | - |" in explored  # R = 1 alone was run
     assert EXPLORED not in main
     assert "split2-seed4-labels3/mers" in text
     assert primary_sentence(result()) in text
@@ -233,6 +277,10 @@ def test_the_verdict_is_that_of_the_interval() -> None:
     assert "not measured yet" in primary_sentence(result(primary=None))
 
 
+def test_there_is_no_verdict_before_all_cells_of_the_primary_comparison_are_there() -> None:
+    assert primary_sentence(result(protocol=PROTOCOL)).startswith("No verdict yet: of the 10 cells")
+
+
 def test_a_results_file_goes_to_disk_and_back(tmp_path: Path) -> None:
     write_experiment(result(), tmp_path / "results.json")
     assert read_experiment(tmp_path / "results.json") == result()
@@ -243,3 +291,47 @@ def test_what_is_no_result_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(text)
     with pytest.raises(ResultError, match=r"results\.json"):
         read_experiment(tmp_path / "results.json")
+
+
+def test_a_report_on_persons_says_who_was_tested_what_was_the_source_and_what_is_noise() -> None:
+    persons = result(protocol=WEIZMANN, cross_domain=("ucf101_10",))
+    text = markdown(persons, pictures=[])
+    assert "fold2: ido, ira, lena" in text
+    assert "source of all pseudo-labels is ucf101_10" in text
+    assert "differences of 5 points are noise" in text
+    assert "seeds x subjects" in text
+    assert "its own schedule" not in text
+
+
+def test_minutes_of_each_arm_stand_in_the_report() -> None:
+    spent = ArmSpent(name="labels3/mars", cells=4, minutes=41.26)
+    assert "| labels3/mars | 4 | 41.3 |" in markdown(result(spent_by_arm=(spent,)), pictures=[])
+
+
+def test_exploratory_tables_are_by_generator_and_r_and_by_granularity() -> None:
+    cells = [
+        *(
+            arm(f"{kind}-generator-R{r}", wrong(*range(r)))
+            for kind in ("flow", "rgb")
+            for r in (1, 3)
+        ),
+        arm("granularity-tsn", wrong(0, 1)),
+        arm(MOTIONFIT, wrong()),
+    ]
+    text = markdown(result(cells=tuple(cells), summaries=summaries(cells, by=BY)), pictures=[])
+    assert "| generator | R = 1 | R = 2 | R = 3 | R = 4 |" in text
+    assert "| appearance | 91.7% | - | 75.0% | - |" in text
+    assert "| clip | 100.0% |" in text
+    assert "| tsn | 83.3% |" in text
+    assert "in the cell split2-seed0-labels3 alone: it suggests and does not show" in text
+
+
+def test_networks_that_saw_different_videos_are_not_averaged() -> None:
+    entry = Entry(cell=Cell(split=PROTOCOL.splits[0], seed=0, labels=3), arm="two-stream")
+    one = answers([[0.5, 0.4, 0.1], [0.6, 0.2, 0.2], [0.5, 0.1, 0.4]])
+    other = one.model_copy(update={"videos": ("a.mp4", "b.mp4", "d.mp4")})
+    with pytest.raises(ExperimentError, match="other videos"):
+        video_sets({entry: [one, other]})
+    strange = one.model_copy(update={"labels": ("apple", "pear", "quince")})
+    with pytest.raises(ExperimentError, match="different classes"):
+        video_sets({entry: [one, strange]})

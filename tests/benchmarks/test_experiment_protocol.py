@@ -35,7 +35,7 @@ def jobs_of(*arms: str, cell: Cell = MAIN, on: MeasuredOn = "test") -> tuple[Job
         job
         for arm in arms
         for job in answers(
-            Entry(cell=cell, arm=arm), protocol=WHOLE, data=DATA, cross_domain=OTHER, on=on
+            Entry(cell=cell, arm=arm), protocol=WHOLE, data=DATA, cross_domain=(OTHER,), on=on
         )
     )
 

@@ -53,7 +53,7 @@ def made(runs: Path) -> dict[str, str]:
 
 def results(runs: Path) -> dict[str, object]:
     read: dict[str, object] = json.loads((runs / "results.json").read_text())
-    changing = ("created_utc", "spent", "machine", "git_revision")
+    changing = ("created_utc", "spent", "spent_by_arm", "machine", "git_revision")
     return {name: value for name, value in read.items() if name not in changing}
 
 

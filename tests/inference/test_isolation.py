@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from motionfit.benchmarks.damage import encoded
 from motionfit.inference import isolation
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import DecodeLimits
@@ -30,7 +31,6 @@ from motionfit.inference.isolation import DecoderProcess
 from motionfit.inference.video import Clips, Source, read_clips
 from motionfit.inference.warmup import made_clip
 from tests.conftest import running
-from tests.damage import encoded
 
 SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=3)
 PATIENCE_SECONDS = 20.0
@@ -172,7 +172,7 @@ def test_a_hang_ends_at_the_time_limit(
         if stopped:
             os.kill(pid, signal.SIGSTOP)
         begin = time.monotonic()
-        with pytest.raises(DecodeTimeout, match=r"the 0\.4 s allowed"):
+        with pytest.raises(DecodeTimeout, match=r"the 0\.4 s of time allowed"):
             decoder.read_clips(made_clip_path if stopped else slow_video, spec=SPEC)
         assert 0.4 <= time.monotonic() - begin < 4
         assert not running(pid)
@@ -333,15 +333,24 @@ def say(message):
     data = message if isinstance(message, bytes) else json.dumps(message).encode()
     connection.sendall(len(data).to_bytes(4, "big") + data)
 
-say({"ready": True, "bytes": 0})
+say({"confined": [], "bytes": 0})
 socket.recv_fds(connection, 4096, 1)
 %s
 connection.recv(1)
 """
 INFO = (
-    "{'container': 'mov', 'codec': 'h264', 'width': 1, 'height': 1, 'frame_rate': 25,"
+    "'info': {'container': 'mov', 'codec': 'h264', 'width': 1, 'height': 1, 'frame_rate': 25,"
     " 'duration_seconds': 1, 'notes': []}"
 )
+
+
+def clips(*, count: int = 3, left: int = 0, starts: str = "[0, 1, 2]", info: str = INFO) -> str:
+    """What the hostile worker says when it answers with clips."""
+    size = count * 4 * 32 * 32 * 3
+    answer = f"{{'bytes': {size}, 'left': {left}, 'starts_us': {starts}, {info}}}"
+    return f"say({answer}); connection.sendall(bytes({size}))"
+
+
 LIES = {
     "no JSON": "say(b'{')",
     "no object": "say([])",
@@ -350,13 +359,23 @@ LIES = {
     "a message of 4 GiB": "connection.sendall(b'\\xff' * 100)",
     "pixels of 4 GiB": "say({'bytes': 2**32})",
     "less than no pixels": "say({'bytes': -1})",
-    "too few pixels": f"say({{'bytes': 3, 'starts_us': [0, 1, 2], 'info': {INFO}}}); "
+    "too few pixels": f"say({{'bytes': 3, 'left': 0, 'starts_us': [0, 1, 2], {INFO}}}); "
     "connection.sendall(b'abc')",
-    "an endless time": f"say({{'bytes': 36864, 'starts_us': [0, 1, 2**80], 'info': {INFO}}}); "
-    "connection.sendall(bytes(36864))",
-    "an unknown field": "say({'bytes': 36864, 'starts_us': [0, 1, 2], 'info': {'notes': [], "
-    "'x': 1}}); connection.sendall(bytes(36864))",
-    "an error that is none": "say({'bytes': 0, 'error': [], 'message': 'x'})",
+    "an endless time": clips(starts="[0, 1, 2**80]"),
+    "an unknown field": clips(info="'info': {'notes': [], 'x': 1}"),
+    "a video without a codec": clips(info="'info': {'notes': []}"),
+    "a width that is no number": clips(info=INFO.replace("'width': 1", "'width': 'wide'")),
+    "an endless video": clips(
+        info=INFO.replace("'duration_seconds': 1", "'duration_seconds': 1e999")
+    ),
+    "a codec that moves the cursor": clips(info=INFO.replace("h264", "\\x1b[2J")),
+    "a note of ten lines": clips(info=INFO.replace("[]", "['\\n' * 9]")),
+    "an error as long as a book": "say({'bytes': 0, 'error': 'no-frames', 'message': 'x' * 9999, "
+    "'codec': None})",
+    "more clips than asked for": clips(left=1),
+    "fewer clips than asked for": clips(count=1, starts="[0]"),
+    "no clip at all": clips(count=0, starts="[]"),
+    "an error that is none": "say({'bytes': 0, 'error': [], 'message': 'x', 'codec': None})",
 }
 
 

@@ -1,5 +1,6 @@
 """Sampling: exact examples, and what holds for every video and every spec."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -10,11 +11,14 @@ from hypothesis import strategies as st
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.sampling import (
     EARLY_US,
+    Span,
     clip_length_us,
     clip_starts,
     frames_on_screen,
     sample_times,
     to_microseconds,
+    window_count,
+    window_starts,
 )
 
 # The same examples at every run, however slow the machine.
@@ -56,6 +60,44 @@ def test_clips_start_in_the_middles_of_equal_parts(
     starts = clip_starts(round(seconds * 1e6), spec=spec_of(), num_clips=num_clips)
     assert starts.dtype == np.int64
     assert starts.tolist() == starts_us
+
+
+@pytest.mark.parametrize(
+    ("seconds", "stride_seconds", "starts_us"),
+    [
+        (2.0, 0.5, [0, 500_000, 1_000_000, 1_200_000]),
+        (2.0, 0.4, [0, 400_000, 800_000, 1_200_000]),
+        (2.0, 0.7, [0, 700_000, 1_200_000]),
+        (2.0, 9.0, [0, 1_200_000]),
+        (0.8, 0.5, [0]),
+        (0.5, 0.5, [0]),
+    ],
+)
+def test_windows_slide_by_the_stride_and_the_last_one_ends_with_the_video(
+    seconds: float, stride_seconds: float, starts_us: list[int]
+) -> None:
+    duration_us, stride_us = round(seconds * 1e6), round(stride_seconds * 1e6)
+    starts = window_starts(duration_us, spec=spec_of(), stride_us=stride_us)
+    assert starts.dtype == np.int64
+    assert starts.tolist() == starts_us
+    assert window_count(duration_us, spec=spec_of(), stride_us=stride_us) == len(starts_us)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "named"),
+    [
+        (-0.1, None, "start_seconds must be a number from 0 on, got -0.1"),
+        (math.nan, None, "got nan"),
+        (math.inf, None, "got inf"),
+        (1.0, 1.0, r"end_seconds must be a number over start_seconds \(1\), got 1.0"),
+        (0.0, 0.0, "got 0.0"),
+        (0.0, math.nan, "got nan"),
+        (0.0, math.inf, "got inf"),
+    ],
+)
+def test_what_is_no_span_is_refused(start: float, end: float | None, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        Span(start_seconds=start, end_seconds=end)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +183,25 @@ def test_clips_lie_inside_the_video_in_order_and_evenly_spread(
         assert gaps.max() - gaps.min() <= 1
     before, after = starts[0], max(0, duration_us - length) - starts[-1]
     assert abs(int(before) - int(after)) <= 1
+
+
+@always
+@given(
+    duration_us=durations_us,
+    spec=specs,
+    stride_us=st.one_of(st.integers(10**6, 10**10), st.integers(5 * 10**6, 2 * 10**7)),
+)
+def test_windows_leave_out_nothing_that_a_stride_of_a_clip_covers(
+    duration_us: int, spec: ClipSpec, stride_us: int
+) -> None:
+    starts = window_starts(duration_us, spec=spec, stride_us=stride_us)
+    assert len(starts) == window_count(duration_us, spec=spec, stride_us=stride_us)
+    assert starts[0] == 0
+    assert starts[-1] == max(0, duration_us - clip_length_us(spec))
+    gaps = np.diff(starts)
+    assert (gaps > 0).all()
+    assert (gaps <= stride_us).all()
+    assert (gaps[:-1] == stride_us).all()
 
 
 @always

@@ -1,7 +1,7 @@
 """Windows cost what they need, and show the same pictures as decoding everything."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -36,21 +36,6 @@ def decode_everything(monkeypatch: pytest.MonkeyPatch, path: Path, **options: in
             lambda *args, **kwargs: dataclasses.replace(index_of(*args, **kwargs), trusted=False),
         )
         return read_clips(path, spec=SPEC, **options)
-
-
-@pytest.fixture
-def decoded_packets(monkeypatch: pytest.MonkeyPatch) -> list[int | None]:
-    """Grows by a presentation time for each packet that is given to a decoder."""
-    counted: list[int | None] = []
-    packets_of = VideoReader._packets
-
-    def count(self: VideoReader, key: tuple[int, int] | None) -> Iterator[object]:
-        for packet in packets_of(self, key):
-            counted.append(packet and packet.pts)
-            yield packet
-
-    monkeypatch.setattr(VideoReader, "_packets", count)
-    return counted
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,19 @@
 """A tiny bundle, made clips, and real servers in processes of their own."""
 
+import http.client
 import io
 import os
 import queue
 import re
 import signal
+import socket
 import subprocess
 import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,6 +86,15 @@ class ServerProcess:
     def log(self) -> str:
         return self.errors.read_text()
 
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self.url.removeprefix("http://").split(":")
+        return host, int(port)
+
+    def connect(self) -> socket.socket:
+        """A connection to it, with nothing sent yet."""
+        return socket.create_connection(self.address, PATIENCE_SECONDS)
+
     def wait_ready(self) -> "ServerProcess":
         self.wait_for("(Ready)")
         return self
@@ -106,6 +117,14 @@ class ServerProcess:
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         return [int(pid) for task in tasks for pid in task.read_text().split()]
 
+    def decoding(self) -> list[int]:
+        """Process ids of those that hold a video."""
+        return [pid for pid in self.children() if files_without_name(pid)]
+
+    def videos(self) -> set[str]:
+        """Uploads that it holds as files."""
+        return files_without_name(self.process.pid)
+
     def stop(self, sig: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait; the exit code."""
         self.process.send_signal(sig)
@@ -121,9 +140,25 @@ class ServerProcess:
 Start = Callable[..., "ServerProcess"]
 
 
+def files_without_name(pid: int) -> set[str]:
+    """What a process has open and is in no folder; nothing when it is gone."""
+    found = []
+    with suppress(FileNotFoundError):
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found.append(os.readlink(path))
+    return {link for link in found if link.endswith("(deleted)")}
+
+
 @contextmanager
-def serving(*arguments: object, command: Path = COMMAND) -> Iterator[ServerProcess]:
-    """``motionfit-serve`` on a free port with a folder of its own for temporary files."""
+def serving(
+    *arguments: object, command: Path = COMMAND, **settings: object
+) -> Iterator[ServerProcess]:
+    """``motionfit-serve`` on a free port with a folder of its own for temporary files.
+
+    ``settings`` are given as variables.
+    """
+    variables = {f"MOTIONFIT_{name.upper()}": str(value) for name, value in settings.items()}
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "stderr").open("w") as errors:
         temp = Path(folder) / "temp"
         temp.mkdir()
@@ -132,7 +167,7 @@ def serving(*arguments: object, command: Path = COMMAND) -> Iterator[ServerProce
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env=os.environ | {"TMPDIR": str(temp)},
+            env=os.environ | {"TMPDIR": str(temp)} | variables,
         )
         server = ServerProcess(process, temp=temp, errors=Path(errors.name))
         try:
@@ -142,6 +177,46 @@ def serving(*arguments: object, command: Path = COMMAND) -> Iterator[ServerProce
             process.wait()
             assert process.stdout is not None
             process.stdout.close()
+
+
+@contextmanager
+def stopped(pids: Sequence[int]) -> Iterator[None]:
+    """Processes that stand still meanwhile."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def head_of(length: int | None, *headers: str, path: str = "/classify") -> bytes:
+    """The headers of a raw upload that declares ``length``, or nothing about its length."""
+    lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: video/mp4", *headers]
+    if length is not None:
+        lines.append(f"Content-Length: {length}")
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def answer_on(connection: socket.socket) -> httpx.Response:
+    """The next response that comes over a connection. Raises HTTPException when none does."""
+    response = http.client.HTTPResponse(connection)
+    try:
+        response.begin()
+        return httpx.Response(
+            response.status, headers=response.getheaders(), content=response.read()
+        )
+    finally:
+        response.close()
+
+
+def metric(server: ServerProcess, line: str) -> float:
+    """The value of the metric that is written so, labels included; 0 when it is not there."""
+    text = httpx.get(f"{server.url}/metrics", timeout=PATIENCE_SECONDS).text
+    found = re.search(rf"^{re.escape(line)} (\S+)$", text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> None:

@@ -27,15 +27,16 @@ def test_answer_example_is_valid(
 
 
 def test_every_refusal_has_a_valid_example(document: dict[str, Any]) -> None:
-    responses = document["paths"]["/classify"]["post"]["responses"]
     codes = set()
-    for status in set(responses) - {"200"}:
-        content = responses[status]["content"]
-        assert set(content) == {MEDIA_TYPE}
-        for code, example in content[MEDIA_TYPE]["examples"].items():
-            problem = Problem.model_validate(example["value"])
-            assert (problem.code, problem.status) == (code, int(status))
-            codes.add(code)
+    for path in ("/classify", "/reload"):
+        responses = document["paths"][path]["post"]["responses"]
+        for status in set(responses) - {"200"}:
+            content = responses[status]["content"]
+            assert set(content) == {MEDIA_TYPE}
+            for code, example in content[MEDIA_TYPE]["examples"].items():
+                problem = Problem.model_validate(example["value"])
+                assert (problem.code, problem.status) == (code, int(status))
+                codes.add(code)
     assert codes == {error.code for error in TABLE} - {"bad-video"}
 
 
@@ -57,7 +58,8 @@ def test_both_kinds_of_body_are_described(document: dict[str, Any]) -> None:
 
 def test_parameters_have_their_limits(document: dict[str, Any]) -> None:
     parameters = {p["name"]: p for p in document["paths"]["/classify"]["post"]["parameters"]}
-    assert set(parameters) == {"clips", "top"}
+    looks = {"clips", "start", "end", "timeline", "stride"}
+    assert set(parameters) == looks | {"top", "embedding", "deadline"}
     clips = parameters["clips"]["schema"]["anyOf"][0]
     assert (clips["minimum"], clips["maximum"]) == (1, 16)
 

@@ -13,7 +13,7 @@ import pytest
 from motionfit.inference.errors import BackendError
 from motionfit.serving.app import create_app
 from motionfit.serving.settings import Settings
-from tests.serving.conftest import problem_of
+from tests.serving.conftest import PATIENCE_SECONDS, problem_of
 
 RAW = {"content-type": "video/mp4"}
 FORM = {"content-type": "multipart/form-data; boundary=X"}
@@ -113,18 +113,24 @@ def test_server_answers_after_every_refusal(client: httpx.Client, clip: bytes) -
 
 
 @pytest.mark.parametrize("error", [RuntimeError("/secret/path"), BackendError("/secret/path")])
-def test_failure_of_the_server_shows_no_internals(bundle: Path, error: Exception) -> None:
-    async def fail(*_: object, **__: object) -> None:
+def test_failure_of_the_server_shows_no_internals(
+    bundle: Path, clip: bytes, error: Exception
+) -> None:
+    async def fail(*_: object) -> None:
         raise error
 
     async def answer() -> httpx.Response:
         app = create_app(Settings(bundle=bundle))
-        async with app.router.lifespan_context(app):
-            app.state.pipeline.ready = True
-            app.state.pipeline.classify = fail
-            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
-                return await client.post("/classify", content=b"x", headers=RAW)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://server") as client,
+        ):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while (await client.get("/readyz")).status_code != 200:
+                    await asyncio.sleep(0.02)
+            app.state.pipeline.engine.run = fail
+            return await client.post("/classify", content=clip, headers=RAW)
 
     response = asyncio.run(answer())
     problem = problem_of(response)

@@ -6,8 +6,8 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
+from motionfit.serving.edge.uploads import receive_video
 from motionfit.serving.errors import BadUpload, UnsupportedMediaType
-from motionfit.serving.uploads import receive_video
 
 VIDEO = b"\x00\r\n--XX\r\n--Y--\r\n\r\n\xff--Z\r" * 50
 BODY = (

@@ -6,13 +6,14 @@ from contextlib import suppress
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from motionfit.serving.errors import UploadTooLarge
+from motionfit.serving.errors import BadUpload, UploadTooLarge
 
 _LINGER_SECONDS = 5.0
 
 
 class BodyLimit:
-    """ASGI middleware: reading a body raises UploadTooLarge once it is over ``max_bytes``.
+    """ASGI middleware: reading a body raises UploadTooLarge once it is over ``max_bytes``, and
+    BadUpload when its length is declared in two ways.
 
     A body declared too large by Content-Length is refused before its first byte is asked for, so
     that a client which waits for "100 Continue" never sends it. The declaration is not trusted
@@ -41,12 +42,18 @@ class _CountedBody:
         self._max_bytes = max_bytes
         headers = Headers(scope=scope)
         self._declared = _declared_bytes(headers)
+        # Whatever stands before this server may have believed the other one.
+        self._ambiguous = {"content-length", "transfer-encoding"} <= {*headers}
         self._complete = self._declared == 0
         self._client_waits = headers.get("expect", "").lower() == "100-continue"
         self._received = 0
         self._hang_up = False
 
     async def receive(self) -> Message:
+        if self._ambiguous:
+            raise BadUpload(
+                "the request has both a content-length and a transfer-encoding; send one of them"
+            )
         if (self._declared or 0) > self._max_bytes:
             raise self._too_large(f"{self._declared} bytes")
         message = await self._next()

@@ -1,0 +1,1 @@
+"""What stands before the work: limits, uploads, slow clients, keys, request ids, logs."""

@@ -1,0 +1,131 @@
+"""A request's video, streamed to a temporary file that has no name on disk."""
+
+import asyncio
+import errno
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from typing import Any, BinaryIO, TypeVar, cast
+
+from python_multipart.multipart import parse_options_header
+from starlette.requests import Request
+
+from motionfit.serving.edge.forms import FIELD, VideoForm
+from motionfit.serving.errors import (
+    MissingVideo,
+    Overloaded,
+    StorageFull,
+    UnsupportedMediaType,
+)
+from motionfit.serving.shielded import shielded
+
+_PIECE_BYTES = 1024**2
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
+_HOW = (
+    f"Send a form with the field {FIELD!r} (curl -F {FIELD}=@clip.mp4), or the file itself as "
+    "video/* or application/octet-stream (curl --data-binary @clip.mp4 -H Content-Type:video/mp4)"
+)
+_T = TypeVar("_T")
+
+
+async def receive_video(request: Request) -> BinaryIO:
+    """The uploaded video as an open file, at its start; nothing is left when it is closed.
+
+    Raises UnsupportedMediaType, BadUpload, MissingVideo, StorageFull, and what reading the body
+    raises.
+    """
+    spool = _Spool(_form_of(request))
+    try:
+        async for chunk in request.stream():
+            await spool.add(chunk)
+        return await spool.finish()
+    except BaseException:
+        spool.discard()
+        raise
+
+
+class _Spool:
+    """A body on its way to a file, a large piece at a time.
+
+    Each is parsed and written on a thread: a form may be made to take long, and a disk be slow.
+    """
+
+    def __init__(self, form: VideoForm | None) -> None:
+        self._form = form
+        self._pending = bytearray()
+        self._written = 0
+        self._file: BinaryIO | None = None
+        self._call: asyncio.Future[Any] | None = None
+
+    async def add(self, chunk: bytes) -> None:
+        self._pending += chunk
+        if len(self._pending) >= _PIECE_BYTES:
+            piece, self._pending = self._pending, bytearray()
+            await self._on_thread(partial(self._write, piece))
+
+    async def finish(self) -> BinaryIO:
+        """The file, at its start."""
+        return await self._on_thread(self._whole)
+
+    def discard(self) -> None:
+        """Close the file, after the call that uses it."""
+        if self._call is None or self._call.done():
+            asyncio.get_running_loop().run_in_executor(None, self._close)
+        else:
+            self._call.add_done_callback(lambda _: self.discard())
+
+    def _write(self, piece: bytearray) -> None:
+        video = memoryview(piece if self._form is None else self._form.feed(bytes(piece)))
+        self._written += len(video)
+        if self._file is None:
+            # Unbuffered: closing a buffered file would try again to write what did not fit.
+            self._file = cast(BinaryIO, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
+        while video:
+            video = video[self._file.write(video) :]
+
+    def _whole(self) -> BinaryIO:
+        self._write(self._pending)
+        if self._form is not None:
+            self._form.end()
+        if not self._written:
+            raise MissingVideo(f"the upload holds no video, or an empty one. {_HOW}")
+        assert self._file is not None
+        self._file.seek(0)
+        return self._file
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    async def _on_thread(self, function: Callable[[], _T]) -> _T:
+        call = self._call = asyncio.get_running_loop().run_in_executor(None, function)
+        try:
+            # Whatever becomes of the request, the thread goes on using the file.
+            return await shielded(call)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StorageFull(
+                    "the server has no room to store the upload; try again later"
+                ) from error
+            if error.errno in _TOO_MANY_FILES:
+                raise Overloaded(
+                    "the server has too many files open; try again in a second",
+                    retry_after_seconds=1,
+                ) from error
+            raise
+
+
+def _form_of(request: Request) -> VideoForm | None:
+    """What takes the video out of the body; None when the body is the video."""
+    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
+        raise UnsupportedMediaType(
+            f"the content encoding is {encoding!r}; only identity is read. Send the file as it is"
+        )
+    media_type, options = parse_options_header(request.headers.get("content-type"))
+    if media_type == b"multipart/form-data":
+        return VideoForm(options.get(b"boundary", b""))
+    if media_type == b"application/octet-stream" or media_type.startswith(b"video/"):
+        return None
+    got = media_type.decode("latin-1") or "missing"
+    raise UnsupportedMediaType(f"the content type is {got!r}. {_HOW}")

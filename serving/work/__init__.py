@@ -1,0 +1,1 @@
+"""From an upload to an answer: admission, decoding, batches, the engine."""

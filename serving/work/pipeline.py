@@ -1,0 +1,167 @@
+"""From an uploaded file to an answer: a place in a queue, a decoder, the model."""
+
+import asyncio
+import logging
+import os
+import time
+from typing import BinaryIO, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionfit.inference.classifier import Answer
+from motionfit.inference.clip import ClipSpec
+from motionfit.inference.errors import BackendError, VideoError
+from motionfit.inference.runner import Output
+from motionfit.inference.video import Clips
+from motionfit.inference.warmup import made_clip
+from motionfit.serving.errors import NotReady
+from motionfit.serving.metrics import Metrics
+from motionfit.serving.settings import Settings
+from motionfit.serving.work.ask import Ask
+from motionfit.serving.work.batching import Batch
+from motionfit.serving.work.checking import check
+from motionfit.serving.work.deadline import Deadline
+from motionfit.serving.work.engine import Engine
+from motionfit.serving.work.lane import Lane
+from motionfit.serving.work.look import Look
+
+log = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """What it takes to answer. Ready once it has answered a stored video."""
+
+    def __init__(
+        self, settings: Settings, *, engine: Engine, videos: Lane, timelines: Lane, metrics: Metrics
+    ) -> None:
+        self.metrics = metrics
+        self.ready = False
+        self.failure: BackendError | None = None
+        """Why it will never be ready."""
+        self._settings = settings
+        self._videos, self._timelines = videos, timelines
+        self.engine = engine
+        """What answers. A request keeps the one that was here when it came."""
+        self._introduce(engine)
+        metrics.watch_queue(lambda: self.depth)
+
+    @classmethod
+    def open(cls, settings: Settings, *, metrics: Metrics) -> Self:
+        """Open the bundle and load its model, while the decoders start.
+
+        Raises BundleError, BackendError or MissingExtra.
+        """
+        videos = Lane.of_videos(settings, metrics=metrics)
+        videos.decoders.open()
+        try:
+            engine = Engine.open(settings)
+        except BaseException:
+            videos.decoders.close()
+            raise
+        timelines = Lane.of_timelines(settings, metrics=metrics)
+        return cls(settings, engine=engine, videos=videos, timelines=timelines, metrics=metrics)
+
+    @property
+    def depth(self) -> int:
+        """Requests that wait."""
+        return self._videos.admission.waiting + self._timelines.admission.waiting
+
+    def require_ready(self) -> None:
+        """Raise NotReady before the warm-up video was answered, and after ``close``."""
+        if not self.ready:
+            message = "the server has not answered its warm-up clip yet; try again in a second"
+            raise NotReady(message, retry_after_seconds=1)
+
+    def require_place(self, ask: Ask, *, deadline: Deadline) -> None:
+        """Raise NotReady or Overloaded when a request that came now would not be taken on."""
+        self.require_ready()
+        self._lane(ask).admission.check(deadline)
+
+    async def classify(self, video: BinaryIO, *, ask: Ask, deadline: Deadline) -> Answer:
+        """The answer for an open video, which is closed afterwards.
+
+        Raises a VideoError, Overloaded or DeadlineExceeded. Cancelled, it stops the work.
+        """
+        lane = self._lane(ask)
+        with lane.place(video, deadline=deadline), self.engine.use() as engine:
+            look = Look(ask, engine, max_windows=self._settings.max_windows)
+            try:
+                async with asyncio.timeout(deadline.remaining()):
+                    await look.at(video, decoders=lane.decoders)
+            except TimeoutError:
+                if look.begun:
+                    raise deadline.exceeded() from None
+                seconds = lane.admission.wait_seconds()
+                raise deadline.waited(retry_after_seconds=seconds) from None
+            except VideoError as error:
+                self.metrics.decode_failed(codec=error.codec, code=error.code)
+                raise
+            # For a few clips it takes a tenth of a millisecond, as long as changing threads.
+            return await asyncio.to_thread(look.answer) if ask.timeline else look.answer()
+
+    async def infer(
+        self, frames: NDArray[np.uint8], *, deadline: Deadline
+    ) -> tuple[Output, Engine]:
+        """What the model says of clips (N, T, S, S, 3) uint8, and the engine that ran them.
+
+        Raises ValueError when they are not of the bundle's form, Overloaded or DeadlineExceeded.
+        """
+        with self._videos.admission.enter(deadline), self.engine.use() as engine:
+            try:
+                async with asyncio.timeout(deadline.remaining()):
+                    output, _ = await engine.run(frames)
+            except TimeoutError:
+                raise deadline.exceeded() from None
+            return output, engine
+
+    async def read_check_clip(self, spec: ClipSpec) -> Clips:
+        """The clips of the stored video that a model must answer before it serves."""
+        video = await asyncio.to_thread(self._open_check_video)
+        async with self._videos.decoders.lend(video) as lease:
+            return await lease.read_clips(spec=spec)
+
+    def replace(self, engine: Engine) -> Engine:
+        """Let ``engine`` answer from now on; the one before, which the caller retires."""
+        before, self.engine = self.engine, engine
+        self._introduce(engine)
+        return before
+
+    async def warm_up(self) -> None:
+        """Answer the stored video through every stage. Sets ``ready``, or ``failure``."""
+        started = time.perf_counter()
+        try:
+            await self._videos.decoders.start()
+            await check(self.engine, await self.read_check_clip(self.engine.bundle.spec))
+        except Exception as error:
+            log.debug("warm-up", exc_info=True)
+            self.failure = BackendError(f"the warm-up clip was not answered: {error}")
+            return
+        self.ready = True
+        log.info("ready after %.1f s of warming up", time.perf_counter() - started)
+        await self._timelines.decoders.start()
+
+    def close(self) -> None:
+        """Finish what is being worked on; end the decoding processes and free the model."""
+        self.ready = False
+        self._videos.decoders.close()
+        self._timelines.decoders.close()
+        self.engine.close()
+
+    def _lane(self, ask: Ask) -> Lane:
+        return self._timelines if ask.timeline else self._videos
+
+    def _introduce(self, engine: Engine) -> None:
+        engine.on_batch = self._count
+        name, version = engine.bundle.name, engine.bundle.version
+        self.metrics.serve_model(name=name, version=version, backend=engine.backend)
+
+    def _count(self, batch: Batch) -> None:
+        self.metrics.batch(clips=sum(len(part.frames) for part in batch), requests=len(batch))
+
+    def _open_check_video(self) -> BinaryIO:
+        if self._settings.check_video is not None:
+            return self._settings.check_video.open("rb")
+        video = os.fdopen(os.memfd_create("check"), "w+b")  # not on a disk that may be full
+        video.write(made_clip())
+        return cast(BinaryIO, video)

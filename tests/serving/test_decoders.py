@@ -1,0 +1,137 @@
+"""Decoding processes that hang, die or have worked enough: each costs one request at most."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import running
+from tests.serving.conftest import (
+    PATIENCE_SECONDS,
+    ServerProcess,
+    metric,
+    problem_of,
+    serving,
+    stopped,
+    wait_until,
+)
+
+RAW = {"content-type": "video/mp4"}
+RESTARTS = 'motionfit_decoder_restarts_total{reason="%s"}'
+
+
+@pytest.fixture(scope="module")
+def server(bundle: Path) -> Iterator[ServerProcess]:
+    """One decoder at work, and one to spare."""
+    with serving("--bundle", bundle, "--decoders", 1, decode_timeout_seconds=3) as running_server:
+        yield running_server.wait_ready()
+
+
+@pytest.fixture
+def children(server: ServerProcess) -> list[int]:
+    """All of its children, idle: that at work, the spare one, and that of timelines."""
+    wait_until(lambda: len(server.children()) == 3 and classify_is_idle(server))
+    return server.children()
+
+
+def classify_is_idle(server: ServerProcess) -> bool:
+    return not server.decoding() and not server.videos()
+
+
+def classify(server: ServerProcess, video: bytes, query: str = "") -> httpx.Response:
+    url = f"{server.url}/classify{query}"
+    return httpx.post(url, content=video, headers=RAW, timeout=PATIENCE_SECONDS)
+
+
+@contextmanager
+def decoding(server: ServerProcess, video: bytes) -> Iterator[tuple[int, Future[httpx.Response]]]:
+    """The child that is in the middle of ``video``, and the answer to come."""
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(classify, server, video)
+        wait_until(lambda: bool(server.decoding()))
+        (child,) = server.decoding()
+        yield child, answer
+
+
+def test_decoder_killed_in_mid_decode_costs_one_request(
+    server: ServerProcess, children: list[int], slow_video: Path, clip: bytes
+) -> None:
+    before = metric(server, RESTARTS % "crashed")
+    with decoding(server, slow_video.read_bytes()) as (child, answer):
+        os.kill(child, signal.SIGKILL)
+        problem = problem_of(answer.result())
+    assert (problem.status, problem.code) == (422, "decoder-crashed")
+    assert classify(server, clip).status_code == 200
+    assert not running(child)
+    wait_until(lambda: len(server.children()) == 3)
+    assert metric(server, RESTARTS % "crashed") == before + 1
+
+
+def test_decoder_that_hangs_costs_one_request(
+    server: ServerProcess, children: list[int], clip: bytes
+) -> None:
+    with stopped(children):
+        problem = problem_of(classify(server, clip))
+        assert (problem.status, problem.code) == (504, "decode-timeout")
+    assert classify(server, clip).status_code == 200
+    wait_until(lambda: len(server.children()) == 3)
+    assert len(set(server.children()) - set(children)) == 1
+
+
+def test_video_that_takes_too_long_is_given_up(
+    server: ServerProcess, children: list[int], slow_video: Path, clip: bytes
+) -> None:
+    problem = problem_of(classify(server, slow_video.read_bytes()))
+    assert problem.code == "decode-timeout"
+    assert classify(server, clip).status_code == 200
+
+
+def test_death_of_an_idle_decoder_costs_nothing_and_nobody_waits_for_another(
+    server: ServerProcess, children: list[int], clip: bytes
+) -> None:
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        wait_until(lambda child=child: not running(child))  # type: ignore[misc]
+        answer = classify(server, clip).raise_for_status().json()
+        assert answer["timings_ms"]["queue"] < 1000 * PATIENCE_SECONDS / 3
+    assert classify(server, clip, "?timeline=true").status_code == 200
+    wait_until(lambda: len(server.children()) == 3)
+    assert not set(server.children()) & set(children)
+
+
+def test_decoder_is_replaced_after_its_number_of_videos(bundle: Path, clip: bytes) -> None:
+    with serving("--bundle", bundle, decoders=1, decoder_jobs=2) as server:
+        server.wait_ready()
+        wait_until(lambda: len(server.children()) == 3)
+        first = set(server.children())
+        for _ in range(8):
+            assert classify(server, clip).status_code == 200
+        assert metric(server, RESTARTS % "recycled") >= 3
+        assert metric(server, RESTARTS % "crashed") == 0
+        wait_until(lambda: len(server.children()) == 3)
+        assert len(set(server.children()) & first) == 1  # that of timelines
+
+
+def test_decoders_are_nicer_than_the_server(server: ServerProcess, children: list[int]) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, server.process.pid)
+    nice = sorted(os.getpriority(os.PRIO_PROCESS, child) for child in children)
+    assert nice == [min(own + more, 19) for more in (5, 5, 10)]
+
+
+def test_long_video_does_not_keep_short_ones_waiting(
+    server: ServerProcess, children: list[int], slow_video: Path, clip: bytes
+) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        long = "?timeline=true&stride=5"
+        timeline = thread.submit(classify, server, slow_video.read_bytes(), long)
+        wait_until(lambda: bool(server.decoding()))
+        started = time.monotonic()
+        assert classify(server, clip).status_code == 200
+        assert not timeline.done() or time.monotonic() - started > 3
+        assert problem_of(timeline.result()).code == "decode-timeout"
