@@ -7,11 +7,11 @@ from pathlib import Path
 from motionfit.benchmarks.report_open import opener
 from motionfit.benchmarks.report_stages import Stopwatch
 from motionfit.benchmarks.report_work import Work
-from motionfit.benchmarks.result import Excluded, Result, TimedCase
+from motionfit.benchmarks.result import Excluded, Figure, Result, TimedCase
 from motionfit.inference.errors import MotionfitError
 
 COLD_START = "cold-start"
-PEAK_BYTES = "peak_memory_bytes"
+PEAK = "peak-memory"
 ANSWERS = 2
 KIBIBYTE = 1024
 
@@ -43,7 +43,8 @@ def cold_part(work: Work) -> Result:
             pipeline.answer(video, watch=Stopwatch())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE - empty
     return work.finish(
-        settings={"system": system.name, PEAK_BYTES: peak},
+        settings={},
+        figures=(Figure(name=f"{system.name}/{PEAK}", unit="bytes", value=peak),),
         cases=(TimedCase.of(f"{system.name}/{COLD_START}", [first_ms], seed=work.seed),),
     )
 

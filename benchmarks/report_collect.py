@@ -17,7 +17,7 @@ from motionfit.benchmarks.report_options import Options
 from motionfit.benchmarks.report_parts import in_turns, read_parts
 from motionfit.benchmarks.report_plan import cells
 from motionfit.benchmarks.report_result import ReportResult
-from motionfit.benchmarks.report_samples import setting
+from motionfit.benchmarks.report_samples import figures
 from motionfit.benchmarks.report_scenario_figures import scenario_figures
 from motionfit.benchmarks.report_systems_cell import FLOW_BYTES
 from motionfit.benchmarks.result import ResultError
@@ -33,7 +33,7 @@ def collect(folder: Path, options: Options, *, command: str) -> ReportResult:
     timed_parts = tuple(part for part in parts if part.kind != "report-accuracy")
     limits, engines = limit_figures(parts)
     timed = options.timed_cell()
-    flow_bytes = setting([part for part in parts if part.settings.get(FLOW_BYTES)], FLOW_BYTES)
+    flow_bytes = figures(parts, FLOW_BYTES)
     return ReportResult(
         command=command,
         created_utc=datetime.now(UTC).replace(microsecond=0),
@@ -46,7 +46,7 @@ def collect(folder: Path, options: Options, *, command: str) -> ReportResult:
         networks=timed.name if timed else None,
         noisy_parts=sum(part.noise.noisy for part in timed_parts),
         missing_parts=len(in_turns(planned)) - len(parts),
-        flow_bytes_a_video=int(flow_bytes) if flow_bytes else None,
+        flow_bytes_a_video=int(flow_bytes[0]) if flow_bytes else None,
         install_bytes=install_bytes(),
         systems=system_figures(parts),
         rows=row_figures(parts),

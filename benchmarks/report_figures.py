@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from motionfit.benchmarks.estimates import too_few
-from motionfit.benchmarks.report_cold import COLD_START, PEAK_BYTES
+from motionfit.benchmarks.report_cold import COLD_START, PEAK
 from motionfit.benchmarks.report_limit import COPY, GEMM, INFER
 from motionfit.benchmarks.report_result import (
     CaseFigures,
@@ -14,7 +14,7 @@ from motionfit.benchmarks.report_result import (
     RowFigures,
     SystemFigures,
 )
-from motionfit.benchmarks.report_samples import Samples, by_cell, setting
+from motionfit.benchmarks.report_samples import Samples, by_cell, figures, setting
 from motionfit.benchmarks.report_stages import STAGES
 from motionfit.benchmarks.report_statistics import (
     Processes,
@@ -54,7 +54,8 @@ def _system(
     n = len(pooled(samples))
     reasons = {text: too_few(n, share=share) for text, share in _SHARES.items()}
     percentiles = {text: quantile(samples, share=share) for text, share in PERCENTILES.items()}
-    own = [part for one in alone for part in one.parts if part.settings.get("system") == name]
+    own = [part for one in alone for part in one.parts]
+    peaks = figures(own, f"{name}/{PEAK}")
     starts = Samples(cell=name, parts=tuple(own)).of(f"{name}/{COLD_START}")
     return SystemFigures(
         name=name,
@@ -70,17 +71,12 @@ def _system(
         stages_ms={
             stage: rounded(float(pooled(cell.of(f"{name}/{stage}")).mean())) for stage in STAGES
         },
-        peak_memory_bytes=_peak(own),
+        peak_memory_bytes=float(np.median(peaks)) if peaks else None,
         cold_start_ms=median(starts, seed=SEED),
     )
 
 
 _SHARES = {"median": 0.5, **PERCENTILES}
-
-
-def _peak(parts: Parts) -> float | None:
-    values = [value for part in parts if (value := setting([part], PEAK_BYTES)) is not None]
-    return float(np.median(values)) if values else None
 
 
 def row_figures(parts: Parts) -> tuple[RowFigures, ...]:
@@ -118,12 +114,12 @@ def _row(row: Row, cells: Sequence[Samples]) -> RowFigures:
 
 def decoder_figures(parts: Parts) -> tuple[CaseFigures, ...]:
     """Each decoder on each video, beside PyAV, which comes first."""
-    figures = []
+    found = []
     for cell in by_cell(parts, kind="decoders"):
         for name in cell.cases:
             first = f"{name.rpartition('/')[0]}/pyav"
             samples = cell.of(name)
-            figures.append(
+            found.append(
                 CaseFigures(
                     name=name,
                     processes=len(samples),
@@ -134,7 +130,7 @@ def decoder_figures(parts: Parts) -> tuple[CaseFigures, ...]:
                     else paired_ratio(*cell.pair(name, first), seed=SEED),
                 )
             )
-    return tuple(figures)
+    return tuple(found)
 
 
 def limit_figures(parts: Parts) -> tuple[LimitFigures | None, tuple[EngineFigures, ...]]:

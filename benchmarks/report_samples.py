@@ -52,6 +52,11 @@ def setting(parts: Sequence[Result], name: str) -> float | None:
     return next((value for value in values if isinstance(value, int | float)), None)
 
 
+def figures(parts: Sequence[Result], name: str) -> list[float]:
+    """A figure of each part that has it."""
+    return [one.value for part in parts for one in part.figures if one.name == name]
+
+
 def _samples(part: Result, case: str) -> Floats:
     for one in part.cases:
         if one.name == case:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from motionfit.benchmarks.estimates import too_few
 from motionfit.benchmarks.report_result import ScenarioFigures
-from motionfit.benchmarks.report_samples import Samples, by_cell, setting
+from motionfit.benchmarks.report_samples import Samples, by_cell, figures, setting
+from motionfit.benchmarks.report_scenarios import CAPACITY
 from motionfit.benchmarks.report_statistics import median, pooled, quantile
 from motionfit.benchmarks.result import Result
 from motionfit.training.json_record import Estimate
@@ -49,7 +50,7 @@ def _server(cell: Samples, case: str) -> ScenarioFigures:
     share, _, system = case.partition("/")
     samples = cell.of(case)
     n = len(pooled(samples))
-    capacities = [setting([part], f"capacity_{system}") or 0.0 for part in cell.parts]
+    capacities = figures(cell.parts, f"{system}/{CAPACITY}")
     found = {name: quantile(samples, share=one) for name, one in SHARES.items()}
     reasons = {name: too_few(n, share=one) for name, one in SHARES.items()}
     return ScenarioFigures(

@@ -19,14 +19,16 @@ from motionfit.benchmarks.report_pipeline import Pipeline
 from motionfit.benchmarks.report_stages import Stopwatch
 from motionfit.benchmarks.report_systems import System
 from motionfit.benchmarks.report_work import Work
-from motionfit.benchmarks.result import Result, TimedCase
+from motionfit.benchmarks.result import Figure, Result, TimedCase
 from motionfit.benchmarks.timing import NANOSECONDS_PER_MS, Case, measure
+from motionfit.training.resampling import rounded
 
 SHARES = (0.3, 0.5, 0.7, 0.85, 0.95)
 """Of what the system gets done offline: how much is asked of it."""
 REQUESTS = 133
 """Of each rate and process: five processes allow the 99th percentile."""
 CAPACITY_ROUNDS = 3
+CAPACITY = "capacity"
 
 
 class Workers:
@@ -84,11 +86,18 @@ def scenario_part(work: Work) -> Result:
                 seed=work.seed,
                 after_round=work.after_round,
             )
-            settings = {"videos": float(len(videos))}
+            capacities = dict[str, float]()
         else:
-            samples, settings = _served(work, workers, videos)
+            samples, capacities = _served(work, workers, videos)
     cases = tuple(TimedCase.of(name, ms, seed=work.seed) for name, ms in samples.items())
-    return work.finish(settings=dict(settings), cases=cases)
+    return work.finish(
+        settings={"videos": len(videos)},
+        cases=cases,
+        figures=tuple(
+            Figure(name=f"{name}/{CAPACITY}", unit="videos/s", value=rounded(value))
+            for name, value in capacities.items()
+        ),
+    )
 
 
 def _served(
@@ -105,7 +114,7 @@ def _served(
             workers[name].arriving(videos, rate=rate, seed=work.seed)
         )
         work.after_round()
-    return found, {f"capacity_{name}": rate for name, rate in capacities.items()}
+    return found, capacities
 
 
 def _capacity(workers: Workers, videos: Sequence[Path]) -> float:

@@ -3,9 +3,9 @@
 from motionfit.benchmarks.report_open import TOLERANCE, open_all, opener
 from motionfit.benchmarks.report_timed import Entrant, time_systems
 from motionfit.benchmarks.report_work import Work
-from motionfit.benchmarks.result import Result
+from motionfit.benchmarks.result import Figure, Result
 
-FLOW_BYTES = "flow_bytes_a_video"
+FLOW_BYTES = "stored-flow/video"
 
 
 def systems_part(work: Work) -> Result:
@@ -14,7 +14,7 @@ def systems_part(work: Work) -> Result:
     videos = options.timed_videos()
     with opener(options, work.folder, cell=options.timed_cell()) as found:
         pipelines, excluded = open_all(found, cell.systems, video=videos[0])
-        stored = {one.system.name: sum(map(one.store_flow, videos)) for one in pipelines}
+        stored = {sum(map(one.store_flow, videos)) / len(videos) for one in pipelines} - {0}
         cases = time_systems(
             {one.system.name: Entrant(pipeline=one, videos=videos) for one in pipelines},
             rounds=cell.rounds,
@@ -23,10 +23,12 @@ def systems_part(work: Work) -> Result:
             after_round=work.after_round,
         )
     return work.finish(
-        settings={
-            "tolerance": TOLERANCE,
-            FLOW_BYTES: max(stored.values(), default=0) // len(videos),
-        },
+        settings={"tolerance": TOLERANCE},
+        figures=tuple(
+            Figure(name=FLOW_BYTES, unit="bytes", value=size)
+            for size in sorted(set(stored))
+            if size
+        ),
         videos=videos,
         cases=cases,
         excluded=excluded,

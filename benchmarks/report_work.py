@@ -8,7 +8,7 @@ import numpy as np
 
 from motionfit.benchmarks.report_options import Options
 from motionfit.benchmarks.report_plan import Cell
-from motionfit.benchmarks.result import Excluded, Rate, Result, TimedCase, Video
+from motionfit.benchmarks.result import Excluded, Figure, Rate, Result, TimedCase, Video
 from motionfit.benchmarks.session import Session
 from motionfit.inference.decoding import VideoReader
 from motionfit.inference.picture import Scaler
@@ -42,6 +42,7 @@ class Work:
         cases: tuple[TimedCase, ...] = (),
         excluded: tuple[Excluded, ...] = (),
         rates: tuple[Rate, ...] = (),
+        figures: tuple[Figure, ...] = (),
         accuracy: Accuracy | None = None,
     ) -> Result:
         """The part as a result of kind ``report-KIND``."""
@@ -64,6 +65,7 @@ class Work:
             cases=cases,
             excluded=excluded,
             rates=rates,
+            figures=figures,
             accuracy=accuracy,
         )
 
