@@ -5,7 +5,7 @@ machine did meanwhile. So intervals draw processes first, with replacement, and 
 each: a hierarchical bootstrap.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,19 @@ from motionfit.training.resampling import RESAMPLES, estimate
 
 Floats = NDArray[np.float64]
 Processes = Sequence[Floats]
-"""The samples of each process; sample i of two cases of a process is of the same round."""
+"""The samples of each process, equally many of each; sample i of two cases of a process is of the
+same round."""
 
 LEAST_PROCESSES = 5
+LARGEST_DRAW = 2_000_000  # numbers in memory at once
 
 
 def median(processes: Processes, *, seed: int) -> Estimate | None:
     """The median of all samples with its interval; None when there are under 11."""
-    return _estimated(processes, np.median, seed=seed)
+    if not processes or estimates.too_few(len(pooled(processes)), share=0.5):
+        return None
+    value = float(np.median(pooled(processes)))
+    return estimate(value, resampled=_resampled_medians(processes, seed=seed))
 
 
 def within_rounds(above: Processes, below: Processes) -> Processes:
@@ -43,8 +48,8 @@ def between_runs(first: Processes, second: Processes, *, seed: int) -> Estimate 
     a, b = median(first, seed=seed), median(second, seed=seed)
     if a is None or b is None:
         return None
-    drawn = _resampled(first, np.median, seed=seed) / _resampled(second, np.median, seed=seed + 1)
-    return estimate(a.value / b.value, resampled=drawn)
+    above, below = (_resampled_medians(one, seed=seed + i) for i, one in enumerate((first, second)))
+    return estimate(a.value / b.value, resampled=above / below)
 
 
 def quantile(processes: Processes, *, share: float) -> float | None:
@@ -60,7 +65,7 @@ def exponent(sizes: Sequence[float], points: Sequence[Processes], *, seed: int) 
         return None
     x = np.log(np.asarray(sizes, np.float64))
     x -= x.mean()
-    drawn = np.stack([_resampled(one, np.median, seed=seed + i) for i, one in enumerate(points)])
+    drawn = np.stack([_resampled_medians(one, seed=seed + i) for i, one in enumerate(points)])
     found = np.array([np.median(pooled(one)) for one in points])
     slopes = x @ np.log(drawn) / (x @ x)
     return estimate(float(x @ np.log(found) / (x @ x)), resampled=slopes)
@@ -71,24 +76,19 @@ def pooled(processes: Processes) -> Floats:
     return np.concatenate([np.asarray(one, np.float64) for one in processes])
 
 
-def _estimated(
-    processes: Processes, statistic: Callable[[Floats], np.floating], *, seed: int
-) -> Estimate | None:
-    values = pooled(processes) if processes else np.empty(0)
-    if estimates.too_few(len(values), share=0.5):
-        return None
-    return estimate(float(statistic(values)), resampled=_resampled(processes, statistic, seed=seed))
+def _resampled_medians(processes: Processes, *, seed: int) -> Floats:
+    """The median (RESAMPLES,) of draws of processes, and of samples within each.
 
-
-def _resampled(
-    processes: Processes, statistic: Callable[[Floats], np.floating], *, seed: int
-) -> Floats:
-    """The statistic (RESAMPLES,) of draws of processes, and of samples within each."""
+    Raises ValueError unless all processes have equally many samples.
+    """
+    samples = np.stack(processes)  # (P, n)
+    count, n = samples.shape
     rng = np.random.default_rng(seed)
-    count = len(processes)
-    found = np.empty(RESAMPLES)
-    for place in range(RESAMPLES):
-        chosen = [processes[number] for number in rng.integers(count, size=count)]
-        drawn = [one[rng.integers(len(one), size=len(one))] for one in chosen]
-        found[place] = statistic(np.concatenate(drawn))
-    return found
+    rows = max(1, LARGEST_DRAW // samples.size)
+    found = []
+    for begin in range(0, RESAMPLES, rows):
+        draws = min(rows, RESAMPLES - begin)
+        chosen = rng.integers(count, size=(draws, count, 1))
+        drawn = samples[chosen, rng.integers(n, size=(draws, count, n))]
+        found.append(np.median(drawn.reshape(draws, -1), axis=1))
+    return np.concatenate(found)

@@ -19,7 +19,7 @@ def test_processes_that_differ_make_the_interval_wider() -> None:
 
 def test_few_samples_have_no_median() -> None:
     assert median([np.ones(5), np.ones(5)], seed=0) is None
-    assert median([np.ones(6), np.ones(5)], seed=0) is not None
+    assert median([np.ones(6), np.ones(6)], seed=0) is not None
     assert median([], seed=0) is None
 
 
