@@ -196,7 +196,6 @@ def scaling(report: ReportResult) -> Figure | None:
         axes.set_yscale("log")
         axes.set_ylabel("ms")
         axes.grid(alpha=0.3, which="both")
-        axes.legend(fontsize="x-small")
         sizes = sorted(
             {point.at for one in report.curves if one.sweep == name for point in one.points}
         )
@@ -222,7 +221,7 @@ def _keys(curves: Sequence[CurveFigures]) -> list[Line2D]:
 
 
 def _colour(system: str) -> str:
-    return _colour(system)
+    return COLOURS[system.partition("@")[0]]
 
 
 def _drawn(curve: CurveFigures, sweep: str) -> bool:

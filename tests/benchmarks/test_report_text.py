@@ -14,9 +14,15 @@ from motionfit.benchmarks.report_draw import draw_report
 from motionfit.benchmarks.report_figures import row_figures, system_figures
 from motionfit.benchmarks.report_headline import headline
 from motionfit.benchmarks.report_merge import agreement, read_other
+from motionfit.benchmarks.report_pictures import PICTURES
 from motionfit.benchmarks.report_result import (
     AccuracyFigures,
+    CurveFigures,
+    EngineFigures,
+    LimitFigures,
+    Point,
     ReportResult,
+    ScenarioFigures,
     read_report,
     write_report,
 )
@@ -193,6 +199,49 @@ def test_percentiles_are_refused_with_too_few_samples(
     [student] = [line for line in lines if line.startswith("| student") and "| 130 |" in line]
     assert student.endswith("n too small |")
     assert student.count("n too small") == 1  # of 130 samples p90 and p95 may be said
+
+
+def test_every_picture_is_drawn_where_there_are_figures_for_it(
+    make_report: MakeReport, tmp_path: Path
+) -> None:
+    ms = Estimate(value=10, low=9, high=12)
+    curve = CurveFigures(
+        sweep="clips",
+        system=REFERENCE.name,
+        part="total",
+        points=tuple(Point(at=at, ms=ms, n=55) for at in (1, 2, 4)),
+        exponent=Estimate(value=0.9, low=0.8, high=1.0),
+    )
+    asked = [
+        ScenarioFigures(
+            scenario="server",
+            system=name,
+            at=rate,
+            per_second=None,
+            p50_ms=50 * rate,
+            p95_ms=90 * rate,
+            p99_ms=None,
+            refused={"p99": "n too small: 130 samples, 662 needed"},
+            n=130,
+        )
+        for name in (REFERENCE.name, LIKE_FOR_LIKE.name)
+        for rate in (2.0, 5.0)
+    ]
+    accuracies = [_accuracy(REFERENCE.name, 0.5, None), _accuracy(LIKE_FOR_LIKE.name, 0.5, None)]
+    report = make_report(
+        networks="split2-seed0-labels3",
+        curves=(curve,),
+        scenarios=tuple(asked),
+        accuracies=(*accuracies, *(one.model_copy(update={"clips": 8}) for one in accuracies)),
+        limits=LimitFigures(gemm_gflop_s=ms, copy_gb_s=ms, flop_per_clip=10**9),
+        engines=(EngineFigures(name="openvino", clip_ms=ms, gflop_s=100, share=0.7),),
+    )
+    text = drawn(report, tmp_path)
+    for name in PICTURES:
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert f"({name}.png)" in text
+    assert "| clips | student, no flow | total | 0.90 (0.80 to 1.00) |" in text
+    assert "70%" in text
 
 
 def test_two_runs_agree_when_their_ratios_do(make_report: MakeReport, tmp_path: Path) -> None:
