@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from motionfit.benchmarks.experiment_statistics import Table, two_way
 from motionfit.benchmarks.report_result import AccuracyFigures
-from motionfit.benchmarks.report_systems import REFERENCE
+from motionfit.benchmarks.report_systems import LIKE_FOR_LIKE, REFERENCE
 from motionfit.benchmarks.result import Result
 from motionfit.training.json_record import Estimate
 from motionfit.training.scores import Outcome, cluster_numbers
@@ -22,6 +22,24 @@ Cells = Mapping[str, tuple[Outcome, ...]]
 
 def accuracy_figures(parts: Sequence[Result]) -> tuple[AccuracyFigures, ...]:
     """The accuracy of each system and number of clips that was measured."""
+    found = _found(parts)
+    return tuple(_figures(key, found) for key in found)
+
+
+def clip_figures(parts: Sequence[Result]) -> tuple[AccuracyFigures, ...]:
+    """The accuracy of both systems of the first row against the number of clips, in the cells that
+    all numbers have, so that they can be compared. Empty for fewer than two numbers.
+    """
+    first_row = (REFERENCE.name, LIKE_FOR_LIKE.name)
+    own = {key: cells for key, cells in _found(parts).items() if key[0] in first_row}
+    if len({clips for _, clips in own}) < 2:
+        return ()
+    shared = set[str].intersection(*map(set, own.values()))
+    same = {key: {name: cells[name] for name in sorted(shared)} for key, cells in own.items()}
+    return tuple(_figures(key, same) for key in sorted(same)) if shared else ()
+
+
+def _found(parts: Sequence[Result]) -> dict[Key, dict[str, tuple[Outcome, ...]]]:
     found: dict[Key, dict[str, tuple[Outcome, ...]]] = {}
     for part in parts:
         if part.kind == "report-accuracy" and part.accuracy:
@@ -29,7 +47,7 @@ def accuracy_figures(parts: Sequence[Result]) -> tuple[AccuracyFigures, ...]:
             assert isinstance(clips, int)
             cells = found.setdefault((system, clips), {})
             cells[str(part.settings["networks"])] = part.accuracy.outcomes
-    return tuple(_figures(key, found) for key in found)
+    return found
 
 
 def _figures(key: Key, found: Mapping[Key, Cells]) -> AccuracyFigures:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from motionfit.benchmarks.report_accuracy_figures import accuracy_figures, video_names
+from motionfit.benchmarks.report_accuracy_figures import accuracy_figures, clip_figures, video_names
 from motionfit.benchmarks.report_curves import curve_figures
 from motionfit.benchmarks.report_figures import (
     decoder_figures,
@@ -51,6 +51,7 @@ def collect(folder: Path, options: Options, *, command: str) -> ReportResult:
         systems=system_figures(parts),
         rows=row_figures(parts),
         accuracies=accuracy_figures(parts),
+        clip_accuracies=clip_figures(parts),
         videos=video_names(parts),
         limits=limits,
         engines=engines,

@@ -45,8 +45,8 @@ def report_command(
         typer.Option(
             exists=True,
             file_okay=False,
-            help="Folder of motionfit-bench experiment, whose networks are taken; without it they "
-            "have random weights, and nothing has an accuracy.",
+            help="Folder of motionfit-bench experiment, whose networks are taken; without it the "
+            "student is the one that ships, the others have random weights and no accuracy.",
         ),
     ] = None,
     data: Annotated[

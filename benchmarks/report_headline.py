@@ -32,14 +32,13 @@ def _caution(report: ReportResult) -> str | None:
 
 
 def _speed(report: ReportResult, row: RowFigures, *, opening: str) -> str | None:
-    own, other = report.system(row.without_flow), report.system(row.other)
-    if row.time is None or own is None or other is None:
+    if row.time is None:
         return None
     return (
         f"{opening}: {kind_of(row.other)}, in {engine_of(row.other)} take "
         f"{interval(row.time, '.3g', unit=' times')} as long to answer for a video as the student "
-        f"in {engine_of(row.without_flow)} ({ms_of(other.total_ms)} against "
-        f"{ms_of(own.total_ms)}), and {interval(row.cpu, '.3g', unit=' times')} the processor "
+        f"in {engine_of(row.without_flow)} ({ms_of(row.other_ms)} against "
+        f"{ms_of(row.without_flow_ms)}), and {interval(row.cpu, '.3g', unit=' times')} the processor "
         "time."
     )
 

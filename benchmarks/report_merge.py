@@ -74,8 +74,8 @@ def _of_report(other: ReportResult, *, beside: ReportResult) -> Section:
             [
                 (
                     full_name(row.other),
-                    _median(other, row.other),
-                    _median(other, row.without_flow),
+                    ms_of(row.other_ms),
+                    ms_of(row.without_flow_ms),
                     times(row.time),
                     times(row.cpu),
                     _accuracy(other, row.other),
@@ -85,11 +85,6 @@ def _of_report(other: ReportResult, *, beside: ReportResult) -> Section:
             ],
         ),
     )
-
-
-def _median(report: ReportResult, name: str) -> str:
-    found = report.system(name)
-    return ms_of(found.total_ms if found else None)
 
 
 def _accuracy(report: ReportResult, name: str) -> str:

@@ -71,7 +71,7 @@ def accuracy_of(report: ReportResult, name: str) -> AccuracyFigures | str:
     if found:
         return found[0]
     if not report.networks:
-        return "made networks, not trained"
+        return "no experiment with trained networks was given"
     reasons = [one.reason.partition(":")[0] for one in report.excluded if one.name == name]
     return reasons[0] if reasons else "not measured"
 

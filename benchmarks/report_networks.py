@@ -1,7 +1,8 @@
 """The networks of the systems: trained ones from an experiment's folder, made ones for other sizes.
 
-A network that was not trained is missing, with the reason. Made ones have random weights, which
-speed does not ask about; they have no accuracy.
+A network that was not trained is missing, with the reason. Without an experiment the student is
+the one that ships. Made networks have random weights, which speed does not ask about; they have
+no accuracy.
 """
 
 from dataclasses import dataclass
@@ -11,11 +12,19 @@ import torch
 
 from motionfit.benchmarks.experiment_graph import answers
 from motionfit.benchmarks.experiment_protocol import PROTOCOL, Cell, Entry
-from motionfit.benchmarks.report_systems import FLOW_STREAM, MARS, MERS, SMALL, Shape, System
-from motionfit.inference.bundle import sha256_of
+from motionfit.benchmarks.report_systems import (
+    FLOW_STREAM,
+    MARS,
+    MERS,
+    SMALL,
+    STUDENT,
+    Shape,
+    System,
+)
+from motionfit.inference.bundle import WEIGHTS, Bundle, sha256_of
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import MotionfitError
-from motionfit.training.checkpoint import Checkpoint, load_checkpoint
+from motionfit.training.checkpoint import Checkpoint, load_checkpoint, load_student
 from motionfit.training.flow_spec import FlowSpec
 from motionfit.training.model import FLOW, RGB, R2Plus1D
 
@@ -91,6 +100,8 @@ def networks_of(system: System, cell: TrainedCell | None) -> tuple[Network | Non
 def _network(arm: str, shape: Shape, cell: TrainedCell | None) -> Network:
     if shape == SMALL and cell is not None:
         return _trained(arm, cell)
+    if shape == SMALL and arm == STUDENT:
+        return _shipped()
     if arm in ONLY_TRAINED:
         raise MissingNetwork(f"{arm} was not trained: give the folder of an experiment")
     return made_network(shape, flow=arm == FLOW_STREAM)
@@ -104,6 +115,12 @@ def _trained(arm: str, cell: TrainedCell) -> Network:
             f"--data DATASET --only '{cell.name}/{arm}'"
         )
     return Network(key=f"trained-{sha256_of(path)[:16]}", checkpoint=load_checkpoint(path))
+
+
+def _shipped() -> Network:
+    """The student inside the package."""
+    bundle = Bundle.open()
+    return Network(key=f"shipped-{bundle.version}", checkpoint=load_student(bundle.file(WEIGHTS)))
 
 
 def made_network(shape: Shape, *, flow: bool) -> Network:

@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from motionfit.benchmarks.report_names import accuracy_of, engine_of, full_name, kind_of
 from motionfit.benchmarks.report_result import (
@@ -35,7 +37,7 @@ STYLES: Mapping[str, Literal["-", "--", ":", "-."]] = {
     "flow": "-.",
 }
 MS = 1000
-GIGA = 1e9
+MEGA = 1e6
 COLUMNS = 3
 
 Dot = tuple[SystemFigures, AccuracyFigures]
@@ -51,14 +53,17 @@ def tradeoff(report: ReportResult) -> Figure | None:
     axes: tuple[tuple[str, Callable[[SystemFigures], Estimate | None]], ...] = (
         ("median time of a video, ms", lambda one: one.total_ms),
         ("videos a second and core", _per_core),
-        ("memory beyond the libraries, GB", _memory),
+        ("memory beyond the libraries, MB", _memory),
     )
     for panel, (label, value) in zip(panels, axes, strict=True):
         for number, dot in enumerate(dots):
             _dot(panel, dot, value(dot[0]), number=number)
         panel.set_xlabel(label)
-        panel.set_xscale("log")
         panel.grid(alpha=0.3)
+    for panel in panels[:2]:
+        panel.set_xscale("log")
+        _plain_numbers(panel.xaxis)
+    panels[2].set_xlim(left=0)
     panels[0].set_ylabel("test videos named rightly, %")
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=COLUMNS, fontsize="small")
@@ -101,7 +106,7 @@ def _per_core(system: SystemFigures) -> Estimate | None:
 
 def _memory(system: SystemFigures) -> Estimate | None:
     peak = system.peak_memory_bytes
-    return None if peak is None else Estimate(value=peak / GIGA, low=peak / GIGA, high=peak / GIGA)
+    return None if peak is None else Estimate(value=peak / MEGA, low=peak / MEGA, high=peak / MEGA)
 
 
 def waterfall(report: ReportResult) -> Figure | None:
@@ -194,13 +199,14 @@ def scaling(report: ReportResult) -> Figure | None:
         axes.set_xlabel(SWEEPS[name])
         axes.set_xscale("log")
         axes.set_yscale("log")
+        _plain_numbers(axes.yaxis)
         axes.set_ylabel("ms")
-        axes.grid(alpha=0.3, which="both")
+        axes.grid(alpha=0.3)
         sizes = sorted(
             {point.at for one in report.curves if one.sweep == name for point in one.points}
         )
         axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
-        axes.minorticks_off()
+        axes.xaxis.set_minor_locator(NullLocator())
     for axes in panels[len(sweeps) :]:
         axes.remove()
     figure.legend(handles=_keys(report.curves), loc="outside upper center", ncols=6)
@@ -218,6 +224,13 @@ def _keys(curves: Sequence[CurveFigures]) -> list[Line2D]:
         ),
         *(Line2D([], [], color="0.3", linestyle=STYLES[part], label=part) for part in parts),
     ]
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """1, 2, 5, 10 and so on, for a logarithmic axis."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _colour(system: str) -> str:
@@ -269,15 +282,16 @@ def server(report: ReportResult) -> Figure | None:
     axes.set_xlabel("requests a second")
     axes.set_ylabel("ms from arrival to answer")
     axes.set_yscale("log")
-    axes.grid(alpha=0.3, which="both")
+    _plain_numbers(axes.yaxis)
+    axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
     return figure
 
 
 def clips(report: ReportResult) -> Figure | None:
     """Accuracy against the number of clips."""
-    own = [one for one in report.accuracies if one.system in (REFERENCE.name, LIKE_FOR_LIKE.name)]
-    if len({one.clips for one in own}) < 2:
+    own = report.clip_accuracies
+    if not own:
         return None
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()

@@ -52,6 +52,9 @@ class RowFigures(Record):
     other: str
     cell: str | None
     """null when it was not measured."""
+    without_flow_ms: Estimate | None
+    """Median in that cell."""
+    other_ms: Estimate | None
     time: Estimate | None
     """How many times as long the other takes."""
     cpu: Estimate | None
@@ -173,6 +176,8 @@ class ReportResult(Record):
     systems: tuple[SystemFigures, ...]
     rows: tuple[RowFigures, ...]
     accuracies: tuple[AccuracyFigures, ...]
+    clip_accuracies: tuple[AccuracyFigures, ...]
+    """Of the first row's systems for each number of clips, all in the same cells."""
     videos: dict[str, tuple[str, ...]]
     """Split -> the test videos that accuracy was measured on."""
     limits: LimitFigures | None

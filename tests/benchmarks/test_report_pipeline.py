@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from motionfit.benchmarks.report_flow import FlowComputer, flow_of
-from motionfit.benchmarks.report_networks import MissingNetwork
+from motionfit.benchmarks.report_networks import MissingNetwork, networks_of
 from motionfit.benchmarks.report_open import open_all, opener
 from motionfit.benchmarks.report_options import Options
 from motionfit.benchmarks.report_pipeline import Opener, Pipeline, Scores
@@ -26,6 +26,7 @@ from motionfit.benchmarks.report_systems import (
     system,
     two_stream,
 )
+from motionfit.inference.bundle import Bundle
 from motionfit.inference.prediction import video_scores
 from motionfit.inference.video import read_clips
 from motionfit.training.checkpoint import load_checkpoint
@@ -208,3 +209,15 @@ def test_the_flow_network_runs_in_every_engine(found: Opener, video: Path) -> No
 def test_what_was_not_trained_is_missing(found: Opener) -> None:
     with pytest.raises(MissingNetwork, match=f"--only '{CELL.name}/mers'"):
         found.open(MERS_STUDENT)
+
+
+def test_without_an_experiment_the_student_is_the_one_that_ships() -> None:
+    made, flow = networks_of(LIKE_FOR_LIKE, None)
+    assert made is not None
+    assert flow is not None
+    assert made.key.startswith("made-")
+    student_network, _ = networks_of(REFERENCE, None)
+    assert student_network is not None
+    assert student_network.key == f"shipped-{Bundle.open().version}"
+    assert student_network.checkpoint.width == flow.checkpoint.width
+    assert student_network.checkpoint.spec.num_frames == flow.checkpoint.spec.num_frames

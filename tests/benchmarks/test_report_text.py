@@ -88,6 +88,7 @@ def _report(parts: tuple[Result, ...], **changes: Any) -> ReportResult:
         "systems": system_figures(parts),
         "rows": row_figures(parts),
         "accuracies": (),
+        "clip_accuracies": (),
         "videos": {},
         "limits": None,
         "engines": (),
@@ -140,7 +141,7 @@ def test_without_trained_networks_nothing_is_said_of_accuracy(
     make_report: MakeReport, tmp_path: Path
 ) -> None:
     text = drawn(make_report(), tmp_path)
-    assert "Nothing is known of accuracy: made networks, not trained." in text
+    assert "Nothing is known of accuracy: no experiment with trained networks was given." in text
     assert "## Accuracy against time" not in text
     assert not (tmp_path / "tradeoff.png").exists()
 
@@ -232,7 +233,11 @@ def test_every_picture_is_drawn_where_there_are_figures_for_it(
         networks="split2-seed0-labels3",
         curves=(curve,),
         scenarios=tuple(asked),
-        accuracies=(*accuracies, *(one.model_copy(update={"clips": 8}) for one in accuracies)),
+        accuracies=tuple(accuracies),
+        clip_accuracies=(
+            *accuracies,
+            *(one.model_copy(update={"clips": 8}) for one in accuracies),
+        ),
         limits=LimitFigures(gemm_gflop_s=ms, copy_gb_s=ms, flop_per_clip=10**9),
         engines=(EngineFigures(name="openvino", clip_ms=ms, gflop_s=100, share=0.7),),
     )
