@@ -38,8 +38,8 @@ def _speed(report: ReportResult, row: RowFigures, *, opening: str) -> str | None
         f"{opening}: {kind_of(row.other)}, in {engine_of(row.other)} take "
         f"{interval(row.time, '.3g', unit=' times')} as long to answer for a video as the student "
         f"in {engine_of(row.without_flow)} ({ms_of(row.other_ms)} against "
-        f"{ms_of(row.without_flow_ms)}), and {interval(row.cpu, '.3g', unit=' times')} the processor "
-        "time."
+        f"{ms_of(row.without_flow_ms)}), and {interval(row.cpu, '.3g', unit=' times')} the "
+        "processor time."
     )
 
 
