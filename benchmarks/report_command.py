@@ -34,7 +34,7 @@ def report_command(
     videos: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[VIDEO]...",
+            metavar="VIDEO",
             exists=True,
             dir_okay=False,
             help="Real videos to time; without them, test videos of --data.",
