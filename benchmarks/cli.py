@@ -21,7 +21,7 @@ from motionfit.benchmarks.gpu_command import gpu_command
 from motionfit.benchmarks.install_command import install_command
 from motionfit.benchmarks.load_command import load_command
 from motionfit.benchmarks.mutants_command import mutants_command
-from motionfit.benchmarks.report_command import report_command, report_draw_command
+from motionfit.benchmarks.report.command import report_command, report_draw_command
 from motionfit.benchmarks.serve_command import serve_command
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.console import run, show, stderr

@@ -5,6 +5,7 @@ import random
 
 import av
 import numpy as np
+from av import VideoStream
 from numpy.typing import NDArray
 
 # (suffix, FFmpeg's name of the container, codec)
@@ -41,6 +42,7 @@ def encoded(frames: NDArray[np.uint8], *, container: str, codec: str) -> bytes:
     buffer = io.BytesIO()
     with av.open(buffer, mode="w", format=container) as output:
         stream = output.add_stream(codec, rate=25, options=_OPTIONS.get(codec, {}))
+        assert isinstance(stream, VideoStream)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = _PIXEL_FORMATS.get(codec, "yuv420p")
         for picture in frames:

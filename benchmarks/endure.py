@@ -3,8 +3,6 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from motionfit.benchmarks.endurer import Endurer
 from motionfit.benchmarks.result import Fault, Figure, Result, Target
 from motionfit.benchmarks.server_process import Server, running_server
 from motionfit.benchmarks.session import Session
+from motionfit.benchmarks.watch import Watch
 from motionfit.benchmarks.wire import Address
 from motionfit.inference.bundle import Bundle
 
@@ -26,11 +25,8 @@ COMPARED = 4
 """So many checkpoints after the warm-up, and at the end, are compared by their medians."""
 SETTLE_SECONDS = 0.3
 PATIENCE_SECONDS = 20.0
-DECODE_TIMEOUT_SECONDS = 2.0
+DECODE_TIMEOUT_SECONDS = 4.0
 MOST_GROWTH = 0.05
-
-Watch = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
-"""Given a phase and its number of steps, what is called after each of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import asdict
 
@@ -13,7 +13,7 @@ from motionfit.benchmarks.result import ResultError
 _FIELDS = tuple(Sent.__dataclass_fields__)
 
 
-class Generator:
+class LoadGenerator:
     """The requests of a plan, made by a process of its own."""
 
     def __init__(self, plan: LoadPlan) -> None:
@@ -21,7 +21,7 @@ class Generator:
         self.cpu_seconds: float | None = None
         """What making the requests took of the machine; None until all are made."""
 
-    def requests(self) -> Iterator[Sent]:
+    def requests(self) -> Generator[Sent, None, None]:
         """Each request once it ended. Raises ResultError when the process fails.
 
         The process is ended when the iterator is closed, or left by Ctrl-C.
@@ -54,7 +54,7 @@ class Generator:
 
 def all_requests(plan: LoadPlan) -> tuple[list[Sent], float]:
     """Every request of a plan, and the CPU seconds that making them took."""
-    generator = Generator(plan)
+    generator = LoadGenerator(plan)
     with closing(generator.requests()) as requests:
         sent = list(requests)
     assert generator.cpu_seconds is not None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import log, sqrt
 
 from motionfit.benchmarks.asked_alone import Endpoint, Known, load_plan
-from motionfit.benchmarks.generator import Generator
+from motionfit.benchmarks.generator import LoadGenerator
 from motionfit.benchmarks.load_plan import MOST_UNDER_WAY, Arrivals, LoadPlan, Sent
 from motionfit.benchmarks.load_step import KEPT_DRAIN, KEPT_SHARE, Step
 from motionfit.benchmarks.result import Figure, Result
@@ -47,7 +47,7 @@ class LoadTest:
 
     def measure(self, rate: float, *, after_request: Callable[[], None]) -> Step:
         """Do a step. When it is stopped, what there is of it stands in ``steps``."""
-        generator = Generator(self._plan_at(rate))
+        generator = LoadGenerator(self._plan_at(rate))
         sent: list[Sent] = []
         whole = False
         try:

@@ -44,13 +44,13 @@ class Step:
 
     @property
     def seconds(self) -> float:
-        """From the start to the last answer."""
-        return max((one.answered_s for one in self.sent if one.answered_s), default=0.0)
+        """From the start to the last answer, or the last request that got none."""
+        return max(one.answered_s or one.started_s for one in self.sent)
 
     @property
     def answered_per_second(self) -> float:
         """Right answers a second."""
-        return self.count["answered"] / self.seconds if self.seconds else 0.0
+        return self.count["answered"] / self.seconds
 
     @property
     def keeps_up(self) -> bool:

@@ -22,7 +22,6 @@ from typing import Any
 from motionfit.benchmarks.load_plan import (
     CLOSED,
     CONSTANT,
-    POISSON,
     KnownVideo,
     LoadPlan,
     Sent,
@@ -38,12 +37,14 @@ def schedule(plan: LoadPlan) -> list[tuple[float, int]]:
     """Seconds from the start, and the number of the video, of each request."""
     rng = random.Random(plan.seed)
     chosen = [rng.randrange(len(plan.videos)) for _ in range(plan.requests)]
-    gaps = {
-        POISSON: lambda: rng.expovariate(plan.rate),
-        CONSTANT: lambda: 1 / plan.rate,
-        CLOSED: lambda: 0.0,
-    }[plan.arrivals]
-    return list(zip(accumulate(gaps() for _ in chosen), chosen, strict=True))
+    gaps = [_gap_seconds(plan, rng) for _ in chosen]
+    return list(zip(accumulate(gaps), chosen, strict=True))
+
+
+def _gap_seconds(plan: LoadPlan, rng: random.Random) -> float:
+    if plan.arrivals == CLOSED:
+        return 0.0
+    return 1 / plan.rate if plan.arrivals == CONSTANT else rng.expovariate(plan.rate)
 
 
 class Load:

@@ -3,8 +3,7 @@
 All on this machine, over loopback: clients and server share its cores.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from motionfit.benchmarks.result import TimedCase
 from motionfit.benchmarks.serve_alone import Alone, measure_alone, require_equal
 from motionfit.benchmarks.serve_load import Saturation, measure_overload, measure_saturation
 from motionfit.benchmarks.server_process import running_server
+from motionfit.benchmarks.watch import Watch
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.runner import Backend
 
@@ -22,9 +22,6 @@ START = "start/ready"
 CLIENTS_PER_DECODER = 4
 OVERLOAD_FACTOR = 2.0
 TIMEOUT_SECONDS = 120.0
-
-Watch = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
-"""Given a phase and its number of steps, what is called after each of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

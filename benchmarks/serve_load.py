@@ -12,7 +12,7 @@ from motionfit.benchmarks.generator import all_requests
 from motionfit.benchmarks.load_plan import CLOSED, MOST_UNDER_WAY, POISSON, LoadPlan, Sent
 from motionfit.benchmarks.load_step import Step, fate_of
 from motionfit.benchmarks.open_loop import schedule
-from motionfit.benchmarks.result import Figure, TimedCase
+from motionfit.benchmarks.result import Figure, ResultError, TimedCase
 
 SATURATION, OVERLOAD = "saturation", "overload"
 SERVER, PYTHON = f"{SATURATION}/server", f"{SATURATION}/python"
@@ -44,8 +44,12 @@ def measure_saturation(
     seed: int,
     after_round: Callable[[], None],
 ) -> Saturation:
-    """Let the server, asked by ``clients`` at once, and the pipeline take turns at equal videos."""
-    server_ms, python_ms, sent, cpu_seconds = [], [], list[Sent](), 0.0
+    """Let the server, asked by ``clients`` at once, and the pipeline take turns at equal videos.
+
+    Raises ResultError when the server does not answer at all.
+    """
+    server_ms, python_ms, sent = [], [], list[Sent]()
+    cpu_seconds = server_seconds = 0.0
     order = random.Random(seed)
     for number in range(rounds):
         plan = load_plan(
@@ -60,13 +64,13 @@ def measure_saturation(
             time.sleep(SETTLE_SECONDS)
             if name == SERVER:
                 requests, cpu = all_requests(plan)
-                server_ms.append(_span(requests) * 1000 / videos_a_round)
+                server_ms.append(_ms_per_answer(requests))
+                server_seconds += _span(requests)
                 sent += requests
                 cpu_seconds += cpu
             else:
                 python_ms.append(_pipeline_seconds(pipeline, plan) * 1000 / videos_a_round)
         after_round()
-    server_seconds = sum(server_ms) * videos_a_round / 1000
     return Saturation(
         server=TimedCase.of(SERVER, server_ms, seed=seed),
         python=TimedCase.of(PYTHON, python_ms, seed=seed),
@@ -125,6 +129,13 @@ def overload_figures(step: Step, *, deadline_seconds: float) -> list[Figure]:
         Figure(name=f"{OVERLOAD}/accepted", unit="requests", value=count),
         Figure(name=f"{OVERLOAD}/deadline", unit="s", value=deadline_seconds),
     ]
+
+
+def _ms_per_answer(requests: Sequence[Sent]) -> float:
+    answered = sum(fate_of(one) == "answered" for one in requests)
+    if not answered:
+        raise ResultError(f"the busy server gave no right answer: {requests[-1].error}")
+    return _span(requests) * 1000 / answered
 
 
 def _span(requests: Sequence[Sent]) -> float:

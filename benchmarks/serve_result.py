@@ -7,12 +7,12 @@ from motionfit.benchmarks.serve import (
     OVERLOAD_FACTOR,
     Plan,
     Served,
-    Watch,
     measure_serving,
 )
 from motionfit.benchmarks.serve_alone import Alone
 from motionfit.benchmarks.serve_load import accepted, overload_figures, share_in_time
 from motionfit.benchmarks.session import Session
+from motionfit.benchmarks.watch import Watch
 from motionfit.inference.bundle import Bundle
 
 KIND = "serve"

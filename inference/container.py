@@ -7,6 +7,7 @@ address that a file asks for is refused. Metadata that is not UTF-8 is ignored.
 """
 
 import os
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -105,11 +106,14 @@ def open_container(
     """Open ``file`` from its start: its container, which the caller closes, and video stream.
 
     Raises NotAVideo, UnreadableVideo (damaged, encrypted, or of a codec that is not accepted),
-    NoFrames (no video stream) or VideoTooLarge (more tracks than the limits allow).
+    NoFrames (no video stream) or VideoTooLarge (more tracks or pixels than the limits allow).
     """
     limits = limits or DecodeLimits()
     file.seek(0)
-    name = sniff(file.read(1024))
+    head = file.read(1024)
+    name = sniff(head)
+    if name == "gif":  # FFmpeg would decode it to tell its size
+        check_size(*struct.unpack_from("<HH", head.ljust(10, b"\0"), 6), limits=limits)
     try:
         container = av.open(
             _Bounded(file),
@@ -136,6 +140,15 @@ def open_container(
         raise
 
 
+def check_size(width: int, height: int, *, limits: DecodeLimits) -> None:
+    """Raise VideoTooLarge for pictures with more pixels than the limits allow."""
+    if width * height > limits.max_pixels:
+        raise VideoTooLarge(
+            f"pictures of {width} x {height} pixels; at most {limits.max_pixels} pixels are "
+            "allowed: scale the video down"
+        )
+
+
 def _options(name: str, limits: DecodeLimits) -> dict[str, str]:
     """For FFmpeg when it opens a file, in which it already decodes a little.
 
@@ -150,7 +163,7 @@ def _options(name: str, limits: DecodeLimits) -> dict[str, str]:
 
 def _codec_options(limits: DecodeLimits) -> dict[str, str]:
     """For FFmpeg's decoders. They count pixels with the edges that they add."""
-    return {"codec_whitelist": ",".join(sorted(DECODERS)), "max_pixels": str(2 * limits.max_pixels)}
+    return {"codec_whitelist": ",".join(DECODERS), "max_pixels": str(2 * limits.max_pixels)}
 
 
 def _refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:

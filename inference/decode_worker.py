@@ -80,15 +80,15 @@ def _timed(
 
     A parent that was killed cannot end a decoder that hangs; a parent that lives is quicker.
     """
-    while True:
+    left = True
+    while left:
         signal.setitimer(signal.ITIMER_REAL, limits.timeout_seconds + _GRACE_SECONDS)
         signal.setitimer(signal.ITIMER_PROF, limits.cpu_seconds)
-        answer = next(answers, None)
+        message, pixels = next(answers)
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        if answer is None:
-            return
-        yield answer
+        left = bool(message.get("left"))
+        yield message, pixels
 
 
 def _answers(

@@ -14,6 +14,7 @@ from av import VideoFrame
 from motionfit.inference.container import (
     FALLBACK_TIME_BASE,
     VideoPacket,
+    check_size,
     demux,
     frame_rate,
     open_container,
@@ -88,7 +89,8 @@ class VideoReader:
         self.notes: list[str] = []
         self._container, self._stream = open_container(file, limits=self._limits)
         try:
-            self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
+            context = self._stream.codec_context
+            check_size(context.width, context.height, limits=self._limits)
             self.index = read_index(
                 self._container, self._stream, max_frames=self._limits.max_frames
             )
@@ -287,7 +289,7 @@ class VideoReader:
                 self._damaged.add((packet.pos, packet.pts) if packet else (None, None))
                 continue
             for frame in frames:
-                self._check_size(frame.width, frame.height)
+                check_size(frame.width, frame.height, limits=self._limits)
                 self._first = self._first or frame
                 yield frame
 
@@ -340,13 +342,6 @@ class VideoReader:
     def _since_start(self, ticks: int) -> int:
         origin = self.index.times[0] if self.index.times else 0
         return to_microseconds(ticks - origin, self._time_base)
-
-    def _check_size(self, width: int, height: int) -> None:
-        if width * height > self._limits.max_pixels:
-            raise VideoTooLarge(
-                f"pictures of {width} x {height} pixels; at most {self._limits.max_pixels} pixels "
-                "are allowed: scale the video down"
-            )
 
     def _check_duration(self) -> None:
         if self.duration_us > self._limits.max_duration_seconds * MICROSECONDS:

@@ -2,31 +2,26 @@
 
 The child gets an open file and nothing else. It may be killed at any time: a crash, a hang or a
 memory bomb costs one video, and the next one gets a new child. Answers are checked before they are
-believed (``messages``), so a child that was taken over cannot reach its parent.
+believed (``answers``), so a child that was taken over cannot reach its parent.
 """
 
 import contextlib
 import io
-import json
 import math
-import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Self, cast
+from typing import Any, BinaryIO, Self
 
-import numpy as np
-
-from motionfit.inference import errors
+from motionfit.inference.answers import Counts, clips_of
 from motionfit.inference.clip import ClipSpec
-from motionfit.inference.decoding import DecodeLimits, VideoInfo
+from motionfit.inference.decoder_child import Child, spawn
 from motionfit.inference.errors import (
     BackendError,
     DecoderCrashed,
@@ -34,33 +29,14 @@ from motionfit.inference.errors import (
     MotionfitError,
     VideoError,
 )
+from motionfit.inference.limits import DecodeLimits
 from motionfit.inference.messages import Patience, encoded, receive
 from motionfit.inference.sampling import WHOLE, Span
 from motionfit.inference.video import WINDOWS_AT_ONCE, Clips, Source, checked_stride_us
 
-WORKER = "motionfit.inference.decode_worker"
 _START_SECONDS = 30.0
 _GRACE_SECONDS = 0.25
-_LONGEST_TEXT = 1000
 _OUT_OF_TIME = {-signal.SIGALRM: "time", -signal.SIGPROF: "processor time"}
-_ERRORS = {
-    error.code: error
-    for error in vars(errors).values()
-    if isinstance(error, type) and issubclass(error, VideoError)
-}
-
-
-@dataclass(frozen=True)
-class _Child:
-    process: "subprocess.Popen[bytes]"
-    connection: socket.socket
-
-    def kill(self) -> None:
-        """End the process, and with it the call of another thread that waits for it."""
-        with contextlib.suppress(OSError):  # the child has hung up
-            self.connection.shutdown(socket.SHUT_RDWR)
-        self.process.kill()
-        self.process.wait()
 
 
 class DecoderProcess:
@@ -77,7 +53,7 @@ class DecoderProcess:
         # Both can be taken again by who holds them: an iterator that nobody closed ends anywhere.
         self._using = threading.RLock()  # of the child's connection
         self._changing = threading.RLock()  # of the child, the call and whether there may be one
-        self._child: _Child | None = None
+        self._child: Child | None = None
         self._patience: Patience | None = None
         self._jobs = 0
         self._confinement: tuple[str, ...] = ()
@@ -131,7 +107,7 @@ class DecoderProcess:
         if num_clips is not None:
             spec = replace(spec, num_clips=num_clips)
         question = {"spec": spec.to_json(), "span": asdict(span)}
-        counts = _Counts(least=spec.num_clips, most=spec.num_clips, total=spec.num_clips)
+        counts = Counts(least=spec.num_clips, most=spec.num_clips, total=spec.num_clips)
         (clips,) = self._answers(source, question, spec=spec, counts=counts)
         return clips
 
@@ -156,7 +132,7 @@ class DecoderProcess:
             "span": asdict(span),
             "windows": {"stride_seconds": stride_seconds, "max_windows": max_windows},
         }
-        counts = _Counts(least=1, most=WINDOWS_AT_ONCE, total=max_windows)
+        counts = Counts(least=1, most=WINDOWS_AT_ONCE, total=max_windows)
         return self._answers(source, question, spec=spec, counts=counts)
 
     def cancel(self) -> None:
@@ -178,7 +154,7 @@ class DecoderProcess:
             self._end_child()
 
     def _answers(
-        self, source: Source, question: dict[str, Any], *, spec: ClipSpec, counts: "_Counts"
+        self, source: Source, question: dict[str, Any], *, spec: ClipSpec, counts: Counts
     ) -> Generator[Clips]:
         """The child's answers to a question."""
         shape = (spec.num_frames, spec.crop, spec.crop, 3)
@@ -211,7 +187,7 @@ class DecoderProcess:
                 with self._changing:
                     self._patience = None
 
-    def _asked(self, question: dict[str, Any], *, file: BinaryIO, patience: Patience) -> _Child:
+    def _asked(self, question: dict[str, Any], *, file: BinaryIO, patience: Patience) -> Child:
         """The child, which was asked the question."""
         child = self._running()
         patience.check()
@@ -222,21 +198,21 @@ class DecoderProcess:
         return child
 
     def _answer(
-        self, child: _Child, *, shape: tuple[int, ...], counts: "_Counts", patience: Patience
+        self, child: Child, *, shape: tuple[int, ...], counts: Counts, patience: Patience
     ) -> Clips:
         """The next answer to the question."""
         with self._blamed(child):
             answer, pixels = receive(
                 child.connection, patience=patience, max_pixel_bytes=counts.most * math.prod(shape)
             )
-            clips = _clips_of(answer, pixels, shape=shape, counts=counts)
+            clips = clips_of(answer, pixels, shape=shape, counts=counts)
             if clips.left:
                 patience.check()
         patience.check()
         return clips
 
     @contextlib.contextmanager
-    def _blamed(self, child: _Child) -> Iterator[None]:
+    def _blamed(self, child: Child) -> Iterator[None]:
         """Ends the child, and says why, when it does not answer as it should."""
         try:
             if child is not self._child:
@@ -248,7 +224,7 @@ class DecoderProcess:
             self._end_child()
             raise self._timeout("time") from None
         except (OSError, EOFError) as error:
-            raise self._crash(child) from error
+            raise self._crash(child, error) from error
         except MotionfitError:
             self._end_child()
             raise
@@ -260,7 +236,7 @@ class DecoderProcess:
             self._end_child()
             raise
 
-    def _running(self) -> _Child:
+    def _running(self) -> Child:
         """The child, started if there is none."""
         if self._child is not None and self._child.process.poll() is not None:
             self._end_child()
@@ -269,7 +245,7 @@ class DecoderProcess:
         with self._changing:
             if self._closed:
                 raise BackendError("the decoder was closed")
-            self._child = child = _spawn(self._limits, nice=self._nice)
+            self._child = child = spawn(self._limits, nice=self._nice)
         self._jobs = 0
         try:
             with Patience(seconds=_START_SECONDS, grace_seconds=0) as patience:
@@ -291,7 +267,7 @@ class DecoderProcess:
                 child.kill()
                 child.connection.close()
 
-    def _crash(self, child: _Child) -> MotionfitError:
+    def _crash(self, child: Child, error: Exception) -> MotionfitError:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.process.wait(timeout=1)
         status = child.process.poll()
@@ -300,7 +276,9 @@ class DecoderProcess:
             return BackendError("the decoder was closed while it read this video")
         if status in _OUT_OF_TIME:
             return self._timeout(_OUT_OF_TIME[status])
-        how = f"by signal {-status}" if status is not None and status < 0 else f"with {status}"
+        if status is None:
+            return DecoderCrashed(f"the connection to the decoder broke on this video: {error!r}")
+        how = f"by signal {-status}" if status < 0 else f"with {status}"
         return DecoderCrashed(f"the decoder died {how} on this video; it is damaged or hostile")
 
     def _timeout(self, what: str) -> DecodeTimeout:
@@ -312,116 +290,20 @@ class DecoderProcess:
         )
 
 
-def _spawn(limits: DecodeLimits, *, nice: int) -> _Child:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    with contextlib.ExitStack() as undo, theirs:
-        undo.callback(ours.close)
-        ours.setblocking(False)
-        process = subprocess.Popen(
-            # -P: nothing that lies in the working directory is imported.
-            [
-                *(sys.executable, "-P", "-m", WORKER),
-                *(str(theirs.fileno()), json.dumps(asdict(limits)), str(nice)),
-            ],
-            pass_fds=(theirs.fileno(),),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-            env=_environment(),
-        )
-        undo.pop_all()
-    return _Child(process, ours)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Counts:
-    """How many clips the child may answer with."""
-
-    least: int
-    """In one answer."""
-    most: int
-    total: int
-    """In the next answer and all after it."""
-
-
-def _clips_of(answer: Any, pixels: bytearray, *, shape: tuple[int, ...], counts: _Counts) -> Clips:
-    """The clips of an answer. Raises the VideoError that it tells of, and anything at a lie."""
-    if "error" in answer:
-        codec = answer["codec"]
-        error = _ERRORS.get(answer["error"], VideoError)
-        raise error(_text(answer["message"]), codec=codec if codec is None else _text(codec))
-    frames = np.frombuffer(pixels, np.uint8).reshape(-1, *shape)
-    count, left = len(frames), int(answer["left"])
-    if not (counts.least <= count <= counts.most and 0 <= left <= counts.total - count):
-        raise ValueError(f"{count} clips and {left} to come; expected are {counts}")
-    return Clips(
-        frames=frames,
-        starts_us=np.array(answer["starts_us"], np.int64).reshape(count),
-        info=_info_of(**answer["info"]),
-        left=left,
-    )
-
-
-def _info_of(
-    *,
-    container: Any,
-    codec: Any,
-    width: Any,
-    height: Any,
-    frame_rate: Any,
-    duration_seconds: Any,
-    notes: Any,
-) -> VideoInfo:
-    return VideoInfo(
-        container=_text(container),
-        codec=_text(codec),
-        width=int(width),
-        height=int(height),
-        frame_rate=None if frame_rate is None else _finite(frame_rate),
-        duration_seconds=_finite(duration_seconds),
-        notes=tuple(_text(note) for note in notes),
-    )
-
-
-def _finite(value: Any) -> float:
-    if not math.isfinite(value):
-        raise ValueError(f"expected is a finite number, not {value}")
-    return float(value)
-
-
-def _text(value: Any) -> str:
-    """A short line without control characters, which may be shown on a terminal."""
-    if not (isinstance(value, str) and len(value) <= _LONGEST_TEXT and value.isprintable()):
-        raise ValueError(f"expected is a line of text, not {value!r:.100}")
-    return value
-
-
 @contextlib.contextmanager
 def _opened(source: Source) -> Iterator[BinaryIO]:
-    """A file with the content of ``source`` and a position of its own, which the child may move."""
+    """A file with the content of ``source`` that can only be read, and with a position of its own,
+    which the child may move.
+    """
     with contextlib.ExitStack() as stack:
-        own = isinstance(source, str | Path)
         if isinstance(source, str | Path):
             source = stack.enter_context(Path(source).open("rb"))
         try:
             source.seek(0)  # writes out what the caller has written so far
-            path = Path(f"/proc/self/fd/{source.fileno()}")
+            descriptor = source.fileno()
         except io.UnsupportedOperation:
-            copy = cast(BinaryIO, stack.enter_context(tempfile.TemporaryFile()))
+            copy = stack.enter_context(tempfile.TemporaryFile())
             shutil.copyfileobj(source, copy)
             copy.flush()
-            yield copy
-        else:
-            yield source if own else stack.enter_context(path.open("rb"))
-
-
-def _environment() -> dict[str, str]:
-    """What Python needs of the parent's environment, without the parent's secrets, and without
-    the threads that numeric libraries would start.
-    """
-    kept = {name: value for name, value in os.environ.items() if _is_harmless(name)}
-    return kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-
-
-def _is_harmless(name: str) -> bool:
-    return name in {"LANG", "LD_LIBRARY_PATH"} or name.startswith(("LC_", "PYTHON"))
+            descriptor = copy.fileno()
+        yield stack.enter_context(Path(f"/proc/self/fd/{descriptor}").open("rb"))

@@ -1,6 +1,7 @@
 """The server's process: its socket, what it prints, how it stops."""
 
 import asyncio
+import gc
 import logging
 import math
 import resource
@@ -82,6 +83,7 @@ class _Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if self.pipeline.ready and not self._announced:
             self._announced = True
+            gc.freeze()  # what is there now stays: collecting garbage need not look at it again
             typer.echo(f"Ready. Try:  curl -F video=@clip.mp4 {self._url}/classify")
         return await super().on_tick(counter) or self.pipeline.failure is not None
 

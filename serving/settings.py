@@ -89,8 +89,12 @@ class Settings(BaseSettings):
     timeline_deadline_seconds: float = Field(
         600.0, gt=0, le=86_400, description="The same for a request with timeline=true."
     )
-    max_batch_clips: int = Field(
-        32, ge=1, le=1024, description="Most clips that the model is given at once."
+    max_batch_clips: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="Most clips that the model is given at once; 8 on a CPU and 32 on a GPU when "
+        "left out.",
     )
     batch_wait_ms: float = Field(
         0.0,

@@ -34,7 +34,7 @@ HIDE = """
 import os, sys
 from importlib.machinery import PathFinder
 
-hidden = set(os.environ["HIDDEN"].split())
+hidden = set(os.environ.get("HIDDEN", "").split())  # decoding children have few variables
 
 class Finder(PathFinder):
     @classmethod

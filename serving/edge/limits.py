@@ -20,8 +20,8 @@ class BodyLimit:
     beyond that: what arrives is counted.
 
     Many clients send all they have before they look at the answer, and see a broken connection
-    instead of it when the server hangs up first. So after a refusal at most as many bytes again
-    are dropped unread, for a few seconds, and then the connection is closed.
+    instead of it when the server hangs up first. So where a connection ends with a refusal, at most
+    as many bytes again are dropped unread, for a few seconds, before it is closed.
     """
 
     def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
@@ -45,6 +45,8 @@ class _CountedBody:
         # Whatever stands before this server may have believed the other one.
         self._ambiguous = {"content-length", "transfer-encoding"} <= {*headers}
         self._complete = self._declared == 0
+        wants_close = "close" in headers.get("connection", "").lower()
+        self._ends = wants_close or scope.get("http_version") == "1.0"
         self._client_waits = headers.get("expect", "").lower() == "100-continue"
         self._received = 0
         self._hang_up = False
@@ -64,7 +66,7 @@ class _CountedBody:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             fits = self._declared is not None and self._declared <= self._max_bytes
-            self._hang_up = not self._complete and not fits
+            self._hang_up = not self._complete and (self._ends or not fits)
             if self._hang_up:
                 MutableHeaders(scope=message)["connection"] = "close"
         last = message["type"] == "http.response.body" and not message.get("more_body", False)

@@ -14,8 +14,14 @@ from uvicorn.server import ServerState
 from motionfit.serving.problems import MEDIA_TYPE, other_problem
 
 MAX_HEADER_BYTES = 16 * 1024
+# Of a body in chunks. One in chunks of a byte takes six times its bytes, and a minute to parse.
+_OVERHEAD = 1 / 32
 _WORDS = {
-    400: ("bad-request", "The request is not HTTP", "the request breaks the rules of HTTP/1.1"),
+    400: (
+        "bad-request",
+        "The request is not HTTP",
+        "the request breaks the rules of HTTP/1.1, or its chunks are too small",
+    ),
     408: ("too-slow", "The request came too slowly", "the headers took more than {seconds:g} s"),
     431: (
         "headers-too-large",
@@ -68,6 +74,7 @@ class _LimitedProtocol(H11Protocol):
         super().__init__(config, server_state, app_state, _loop)
         self._header_timer: asyncio.TimerHandle | None = None
         self._response_timer: asyncio.TimerHandle | None = None
+        self._overhead = 0.0  # bytes of a body's chunks that are not the body, over what may be
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -89,9 +96,22 @@ class _LimitedProtocol(H11Protocol):
         # h11 compares what it holds with its limit only where no headers end in it.
         for start in range(0, len(data), MAX_HEADER_BYTES):
             if not self.transport.is_closing():
-                super().data_received(data[start : start + MAX_HEADER_BYTES])
+                self._take(data[start : start + MAX_HEADER_BYTES])
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_awaiting_request()
+
+    def _take(self, data: bytes) -> None:
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.more_body:
+            self._overhead = 0.0
+            super().data_received(data)
+            return
+        before = len(cycle.body)
+        super().data_received(data)
+        kept = len(cycle.body) - before
+        self._overhead = max(0.0, self._overhead + len(data) - (1 + _OVERHEAD) * kept)
+        if self._overhead > MAX_HEADER_BYTES and cycle.more_body:
+            self._refuse(400)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -1,7 +1,7 @@
-"""A request's video, streamed to a temporary file that has no name on disk."""
+"""A request's video, received into memory or, a larger one, into a file that has no name."""
 
 import asyncio
-import errno
+import os
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -11,17 +11,11 @@ from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from motionfit.serving.edge.forms import FIELD, VideoForm
-from motionfit.serving.errors import (
-    MissingVideo,
-    Overloaded,
-    StorageFull,
-    UnsupportedMediaType,
-)
+from motionfit.serving.errors import MissingVideo, UnsupportedMediaType
+from motionfit.serving.resources import resources
 from motionfit.serving.shielded import shielded
 
-_PIECE_BYTES = 1024**2
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
+_PIECE_BYTES = 1024**2  # what is smaller stays in memory
 _HOW = (
     f"Send a form with the field {FIELD!r} (curl -F {FIELD}=@clip.mp4), or the file itself as "
     "video/* or application/octet-stream (curl --data-binary @clip.mp4 -H Content-Type:video/mp4)"
@@ -32,8 +26,8 @@ _T = TypeVar("_T")
 async def receive_video(request: Request) -> BinaryIO:
     """The uploaded video as an open file, at its start; nothing is left when it is closed.
 
-    Raises UnsupportedMediaType, BadUpload, MissingVideo, StorageFull, and what reading the body
-    raises.
+    Raises UnsupportedMediaType, BadUpload, MissingVideo, StorageFull, Overloaded, and what reading
+    the body raises.
     """
     spool = _Spool(_form_of(request))
     try:
@@ -48,7 +42,8 @@ async def receive_video(request: Request) -> BinaryIO:
 class _Spool:
     """A body on its way to a file, a large piece at a time.
 
-    Each is parsed and written on a thread: a form may be made to take long, and a disk be slow.
+    Each is parsed and written on a thread: a form may be made to take long, and a disk be slow. A
+    body of less than a piece is a file in memory, at once.
     """
 
     def __init__(self, form: VideoForm | None) -> None:
@@ -62,11 +57,15 @@ class _Spool:
         self._pending += chunk
         if len(self._pending) >= _PIECE_BYTES:
             piece, self._pending = self._pending, bytearray()
-            await self._on_thread(partial(self._write, piece))
+            await self._on_thread(partial(self._write_to_disk, piece))
 
     async def finish(self) -> BinaryIO:
         """The file, at its start."""
-        return await self._on_thread(self._whole)
+        if self._file is not None:
+            return await self._on_thread(self._whole)
+        with resources():
+            self._file = os.fdopen(os.memfd_create("upload"), "w+b", buffering=0)
+            return self._whole()
 
     def discard(self) -> None:
         """Close the file, after the call that uses it."""
@@ -75,22 +74,25 @@ class _Spool:
         else:
             self._call.add_done_callback(lambda _: self.discard())
 
-    def _write(self, piece: bytearray) -> None:
-        video = memoryview(piece if self._form is None else self._form.feed(bytes(piece)))
-        self._written += len(video)
+    def _write_to_disk(self, piece: bytearray) -> None:
         if self._file is None:
             # Unbuffered: closing a buffered file would try again to write what did not fit.
             self._file = cast(BinaryIO, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
+        self._write(piece, self._file)
+
+    def _write(self, piece: bytearray, file: BinaryIO) -> None:
+        video = memoryview(piece if self._form is None else self._form.feed(bytes(piece)))
+        self._written += len(video)
         while video:
-            video = video[self._file.write(video) :]
+            video = video[file.write(video) :]
 
     def _whole(self) -> BinaryIO:
-        self._write(self._pending)
+        assert self._file is not None
+        self._write(self._pending, self._file)
         if self._form is not None:
             self._form.end()
         if not self._written:
             raise MissingVideo(f"the upload holds no video, or an empty one. {_HOW}")
-        assert self._file is not None
         self._file.seek(0)
         return self._file
 
@@ -100,20 +102,9 @@ class _Spool:
 
     async def _on_thread(self, function: Callable[[], _T]) -> _T:
         call = self._call = asyncio.get_running_loop().run_in_executor(None, function)
-        try:
+        with resources():
             # Whatever becomes of the request, the thread goes on using the file.
             return await shielded(call)
-        except OSError as error:
-            if error.errno in _FULL:
-                raise StorageFull(
-                    "the server has no room to store the upload; try again later"
-                ) from error
-            if error.errno in _TOO_MANY_FILES:
-                raise Overloaded(
-                    "the server has too many files open; try again in a second",
-                    retry_after_seconds=1,
-                ) from error
-            raise
 
 
 def _form_of(request: Request) -> VideoForm | None:

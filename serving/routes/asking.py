@@ -11,13 +11,14 @@ from motionfit.serving.errors import BadParameter
 from motionfit.serving.settings import Settings
 from motionfit.serving.work.ask import Ask
 
+_DAY_SECONDS = 86_400
 _Start = Annotated[
     float,
-    Query(ge=0, allow_inf_nan=False, description="Look at the video from here on, in seconds."),
+    Query(ge=0, le=_DAY_SECONDS, description="Look at the video from here on, in seconds."),
 ]
 _End = Annotated[
     float | None,
-    Query(gt=0, allow_inf_nan=False, description="... and up to here; the end by default."),
+    Query(gt=0, le=_DAY_SECONDS, description="... and up to here; the end by default."),
 ]
 _Embedding = Annotated[bool, Query(description="Answer with the embedding of what was seen.")]
 _Timeline = Annotated[
@@ -26,8 +27,8 @@ _Timeline = Annotated[
 _Stride = Annotated[
     float | None,
     Query(
-        gt=0,
-        allow_inf_nan=False,
+        ge=0.001,
+        le=_DAY_SECONDS,
         description="With timeline: seconds from the start of a window to the next.",
     ),
 ]
@@ -63,8 +64,8 @@ def asking(settings: Settings) -> Callable[..., Awaitable[Asked]]:
         deadline: Annotated[
             float | None,
             Query(
-                gt=0,
-                allow_inf_nan=False,
+                ge=0.01,
+                le=_DAY_SECONDS,
                 description="Seconds from the request's last byte to the answer, at most "
                 f"{settings.deadline_seconds:g} ({settings.timeline_deadline_seconds:g} with "
                 "timeline), which is also the default.",

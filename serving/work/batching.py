@@ -4,119 +4,17 @@ import asyncio
 import os
 import threading
 import time
-from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionfit.inference.runner import Output, Runner
+from motionfit.serving.work.clip_queue import Batch, ClipQueue, Waiting
 
 NICE = 5
 """How far the model stands back behind the thread that talks to clients."""
-
-
-@dataclass(eq=False, repr=False)
-class Waiting:
-    """A request's clips, some of which may have been taken already."""
-
-    frames: NDArray[np.uint8]
-    """(N, T, H, W, 3) uint8"""
-    finish: Callable[["Waiting", BaseException | None], None]
-    """Called on the model's thread when all clips were run, or one batch failed."""
-    arrived: float = field(default_factory=time.monotonic)
-    taken: int = 0
-    outputs: list[Output] = field(default_factory=list)
-    """Of the clips that were run, in their order."""
-    infer_ms: float = 0.0
-    """How long the batches took that its clips were in."""
-
-    @property
-    def left(self) -> int:
-        """Clips that no batch has taken."""
-        return len(self.frames) - self.taken
-
-    def take(self, count: int) -> "Part":
-        """The next ``count`` clips."""
-        part = Part(self, self.frames[self.taken : self.taken + count])
-        self.taken += count
-        return part
-
-    def output(self) -> Output:
-        """What the model said of all clips."""
-        logits, embeddings = zip(*self.outputs, strict=True)
-        return Output(np.concatenate(logits), np.concatenate(embeddings))
-
-
-@dataclass(frozen=True)
-class Part:
-    """The clips of one request in a batch."""
-
-    request: Waiting
-    frames: NDArray[np.uint8]
-
-
-Batch = list[Part]
-
-
-class ClipQueue:
-    """Requests that wait for the model. Safe to use from any thread.
-
-    A batch takes one clip of each request in turn, so a request of many clips delays one of few
-    by no more than a batch.
-    """
-
-    def __init__(self, *, max_clips: int, wait_seconds: float) -> None:
-        self._max_clips, self._wait_seconds = max_clips, wait_seconds
-        self._changed = threading.Condition()
-        self._requests: deque[Waiting] = deque()
-        self._closed = False
-
-    def put(self, request: Waiting) -> None:
-        """Let ``request`` wait. Raises RuntimeError after ``close``."""
-        with self._changed:
-            if self._closed:
-                raise RuntimeError("the model was closed")
-            self._requests.append(request)
-            self._changed.notify()
-
-    def remove(self, request: Waiting) -> None:
-        """Let it wait no longer. What a batch has taken already is not taken back."""
-        with self._changed:
-            if request in self._requests:
-                self._requests.remove(request)
-
-    def close(self) -> None:
-        """Nothing comes any more."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-
-    def next_batch(self) -> Batch | None:
-        """Wait for clips and take a batch of them; None when closed and empty."""
-        with self._changed:
-            while not self._requests or self._worth_waiting() > 0:
-                if self._closed:
-                    return None
-                self._changed.wait(self._worth_waiting() if self._requests else None)
-            return self._take()
-
-    def _worth_waiting(self) -> float:
-        if self._closed or sum(request.left for request in self._requests) >= self._max_clips:
-            return 0.0
-        oldest = min(request.arrived for request in self._requests)
-        return oldest + self._wait_seconds - time.monotonic()
-
-    def _take(self) -> Batch:
-        counts: Counter[Waiting] = Counter()
-        while self._requests and counts.total() < self._max_clips:
-            request = self._requests.popleft()
-            counts[request] += 1
-            if counts[request] < request.left:
-                self._requests.append(request)
-        return [request.take(count) for request, count in counts.items()]
 
 
 class ModelThread:
@@ -130,21 +28,28 @@ class ModelThread:
         self,
         open_model: Callable[[], Runner],
         *,
-        max_batch_clips: int,
+        max_batch_clips: int | None,
         batch_wait_seconds: float,
         on_batch: Callable[[Batch], None],
     ) -> None:
-        """Open the model. Raises what ``open_model`` raises."""
-        self._queue = ClipQueue(max_clips=max_batch_clips, wait_seconds=batch_wait_seconds)
+        """Open the model. Raises what ``open_model`` raises.
+
+        ``max_batch_clips``: None leaves it to what the model runs on.
+        """
+        self._queue = ClipQueue(wait_seconds=batch_wait_seconds)
         self._on_batch = on_batch
-        opened: Future[str] = Future()
+        opened: Future[tuple[str, int]] = Future()
         # A daemon: whoever ends without closing is not kept from it.
         self._thread = threading.Thread(
-            target=self._own, args=(open_model, opened), name="model", daemon=True
+            target=self._own, args=(open_model, max_batch_clips, opened), name="model", daemon=True
         )
         self._thread.start()
-        self.name = opened.result()
-        """Runtime and device."""
+        try:
+            self.name, self.max_clips = opened.result()
+            """Runtime and device, and the most clips of a batch."""
+        except BaseException:  # also Ctrl-C: a runtime that is loading must not be torn down
+            self.close()
+            raise
 
     async def run(self, frames: NDArray[np.uint8]) -> tuple[Output, float]:
         """The output for clips (N, T, H, W, 3) uint8, and the milliseconds that the model took.
@@ -170,16 +75,21 @@ class ModelThread:
         self._queue.close()
         self._thread.join()
 
-    def _own(self, open_model: Callable[[], Runner], opened: "Future[str]") -> None:
-        # For this thread, and those that the runtime starts from it: Linux counts by thread.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
+    def _own(
+        self,
+        open_model: Callable[[], Runner],
+        max_batch_clips: int | None,
+        opened: "Future[tuple[str, int]]",
+    ) -> None:
+        os.nice(NICE)  # this thread, and those that the runtime starts from it: Linux counts so
         try:
             runner = open_model()
         except BaseException as error:
             opened.set_exception(error)
             return
-        opened.set_result(runner.name)
-        while (batch := self._queue.next_batch()) is not None:
+        max_clips = max_batch_clips or _most_clips(runner.name)
+        opened.set_result((runner.name, max_clips))
+        while (batch := self._queue.next_batch(max_clips=max_clips)) is not None:
             self._run(runner, batch)
         runner.close()
 
@@ -195,6 +105,11 @@ class ModelThread:
             return
         _hand_out(output, batch, infer_ms=(time.perf_counter() - started) * 1000)
         self._on_batch(batch)
+
+
+def _most_clips(name: str) -> int:
+    """What a batch of the runtime and device gains from: a CPU is as quick with few at a time."""
+    return 8 if name.endswith("/cpu") else 32
 
 
 def _hand_out(output: Output, batch: Batch, *, infer_ms: float) -> None:

@@ -14,6 +14,7 @@ from motionfit.inference.isolation import DecoderProcess
 from motionfit.inference.limits import DecodeLimits
 from motionfit.inference.sampling import WHOLE, Span
 from motionfit.inference.video import Clips
+from motionfit.serving.resources import resources
 from motionfit.serving.shielded import shielded
 
 _ASK_AGAIN_SECONDS = 0.1
@@ -117,9 +118,9 @@ class DecoderPool:
     def _renewed(self, decoder: "_Decoder", renewal: "Future[None]") -> None:
         try:
             renewal.result()
-        except BackendError as error:
+        except (BackendError, OSError) as error:
             if not self._closed:
-                log.error("%s; trying again", error)
+                log.error("a decoder does not start: %s; trying again", error)
                 asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._renew, decoder)
         else:
             if len(self._in_service) < self._size:
@@ -186,8 +187,9 @@ class Lease:
 
     async def _on_thread(self, function: Callable[[], _T]) -> _T:
         call = self._call = self._decoder.submit(function)
-        # Cancelled or not, the thread goes on using the process and the file.
-        return await shielded(asyncio.wrap_future(call))
+        with resources():
+            # Cancelled or not, the thread goes on using the process and the file.
+            return await shielded(asyncio.wrap_future(call))
 
 
 class _Decoder:

@@ -13,7 +13,8 @@ from motionfit.inference.bundle import Bundle
 from motionfit.inference.runner import Output, open_runner
 from motionfit.inference.tensors import check_frames
 from motionfit.serving.settings import Settings
-from motionfit.serving.work.batching import Batch, ModelThread
+from motionfit.serving.work.batching import ModelThread
+from motionfit.serving.work.clip_queue import Batch
 
 
 class Engine:
@@ -60,6 +61,12 @@ class Engine:
         """
         check_frames(frames, spec=self.bundle.spec)
         return await self._model.run(frames)
+
+    async def stretch(self) -> None:
+        """Run the largest batch, so that later ones find the memory that they need."""
+        spec = self.bundle.spec
+        clip = (spec.num_frames, spec.crop, spec.crop, 3)
+        await self._model.run(np.zeros((self._model.max_clips, *clip), np.uint8))
 
     @contextmanager
     def use(self) -> Iterator[Self]:

@@ -19,8 +19,8 @@ from motionfit.serving.errors import NotReady
 from motionfit.serving.metrics import Metrics
 from motionfit.serving.settings import Settings
 from motionfit.serving.work.ask import Ask
-from motionfit.serving.work.batching import Batch
 from motionfit.serving.work.checking import check
+from motionfit.serving.work.clip_queue import Batch
 from motionfit.serving.work.deadline import Deadline
 from motionfit.serving.work.engine import Engine
 from motionfit.serving.work.lane import Lane
@@ -133,6 +133,7 @@ class Pipeline:
         try:
             await self._videos.decoders.start()
             await check(self.engine, await self.read_check_clip(self.engine.bundle.spec))
+            await self.engine.stretch()
         except Exception as error:
             log.debug("warm-up", exc_info=True)
             self.failure = BackendError(f"the warm-up clip was not answered: {error}")

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import torch
 
-from motionfit.benchmarks.report_networks import TrainedCell, main_cells
+from motionfit.benchmarks.report.networks import TrainedCell, main_cells
 from motionfit.inference.clip import ClipSpec
 from motionfit.training.checkpoint import Checkpoint, save_checkpoint
 from motionfit.training.flow_spec import FlowSpec

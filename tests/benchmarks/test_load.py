@@ -73,6 +73,27 @@ def test_a_server_keeps_up_while_nothing_is_lost_and_nothing_piles_up() -> None:
         assert step(10, *wrong).keeps_up is kept
 
 
+def test_a_step_without_an_answer_is_one_as_well() -> None:
+    lost = Sent(
+        video=0,
+        scheduled_s=0.5,
+        started_s=0.5,
+        sent_s=None,
+        answered_s=None,
+        status=None,
+        code=None,
+        right=None,
+        error="connection refused",
+    )
+    found = step(10, lost)
+    assert not found.keeps_up
+    assert found.cases(seed=0) == []
+    figures = {one.name: one.value for one in found.figures()}
+    assert (figures["rate-10/failed"], figures["rate-10/answered-per-second"]) == (1, 0)
+    (fault,) = found.faults(videos=["a.mp4"])
+    assert (fault.name, fault.what) == ("rate-10/a.mp4", "connection refused")
+
+
 def test_rates_double_until_one_is_lost_and_are_then_halved_between() -> None:
     steps: list[Step] = []
     rates = []

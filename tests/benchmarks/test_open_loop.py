@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from motionfit.benchmarks.generator import Generator, all_requests
+from motionfit.benchmarks.generator import LoadGenerator, all_requests
 from motionfit.benchmarks.load_plan import KnownVideo, LoadPlan, Sent, fingerprint
 from motionfit.benchmarks.load_step import fate_of
 from motionfit.benchmarks.open_loop import plan_of, schedule
@@ -214,7 +214,7 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 def test_stopping_leaves_no_process(videos: tuple[KnownVideo, ...], tmp_path: Path) -> None:
     before = child_processes()
     with serving_stub(work_seconds=0.3) as stub:
-        generator = Generator(plan(stub.url, videos, requests=500, rate=20.0))
+        generator = LoadGenerator(plan(stub.url, videos, requests=500, rate=20.0))
         with closing(generator.requests()) as requests:
             first: Sent = next(requests)
         assert first.right

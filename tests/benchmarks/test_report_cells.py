@@ -5,26 +5,26 @@ from pathlib import Path
 
 import pytest
 
-from motionfit.benchmarks import report_scaling, report_scenarios
-from motionfit.benchmarks.report_accuracy import accuracy_part
-from motionfit.benchmarks.report_accuracy_figures import accuracy_figures
-from motionfit.benchmarks.report_cold import cold_part
-from motionfit.benchmarks.report_curves import curve_figures
-from motionfit.benchmarks.report_decoders import decoders_part
-from motionfit.benchmarks.report_options import Options
-from motionfit.benchmarks.report_parts import in_turns
-from motionfit.benchmarks.report_plan import Cell, Kind, cells
-from motionfit.benchmarks.report_scaling import scaling_part
-from motionfit.benchmarks.report_scenario_figures import scenario_figures
-from motionfit.benchmarks.report_scenarios import scenario_part
-from motionfit.benchmarks.report_systems import (
+from motionfit.benchmarks.report import scaling, scenarios
+from motionfit.benchmarks.report.accuracy import accuracy_part
+from motionfit.benchmarks.report.accuracy_figures import accuracy_figures
+from motionfit.benchmarks.report.cold import cold_part
+from motionfit.benchmarks.report.curves import curve_figures
+from motionfit.benchmarks.report.decoders import decoders_part
+from motionfit.benchmarks.report.options import Options
+from motionfit.benchmarks.report.parts import in_turns
+from motionfit.benchmarks.report.plan import Cell, Kind, cells
+from motionfit.benchmarks.report.scaling import scaling_part
+from motionfit.benchmarks.report.scenario_figures import scenario_figures
+from motionfit.benchmarks.report.scenarios import scenario_part
+from motionfit.benchmarks.report.systems import (
     LIKE_FOR_LIKE,
     MERS_STUDENT,
     REFERENCE,
     System,
     all_systems,
 )
-from motionfit.benchmarks.report_work import Work
+from motionfit.benchmarks.report.work import Work
 from motionfit.benchmarks.session import Session
 from tests.benchmarks.report_runs import CELL, TinyExperiment
 
@@ -80,7 +80,7 @@ def make_work(report_runs: TinyExperiment, folder: Path) -> MakeWork:
 def test_clips_make_a_curve_with_an_exponent(
     make_work: MakeWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_scaling, "CLIPS", (1, 2, 4))
+    monkeypatch.setattr(scaling, "CLIPS", (1, 2, 4))
     curves = curve_figures([scaling_part(make_work("scaling", what="clips", rounds=11))])
     [total] = [c for c in curves if (c.system, c.part) == (LIKE_FOR_LIKE.name, "total")]
     assert [point.at for point in total.points] == [1, 2, 4]
@@ -99,7 +99,7 @@ def test_every_sweep_has_both_systems(
         "CONCURRENCY": (1, 2),
         "BATCHES": (1, 2),
     }.items():
-        monkeypatch.setattr(report_scaling, name, value)
+        monkeypatch.setattr(scaling, name, value)
     found = scaling_part(make_work("scaling", what=what))
     named = {tuple(case.name.split("/")[:3]) for case in found.cases}
     sizes = {size for _, size, _ in named}
@@ -111,8 +111,8 @@ def test_every_sweep_has_both_systems(
 def test_a_server_is_asked_whether_or_not_it_has_answered(
     make_work: MakeWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_scenarios, "REQUESTS", 12)
-    monkeypatch.setattr(report_scenarios, "SHARES", (0.3, 20))
+    monkeypatch.setattr(scenarios, "REQUESTS", 12)
+    monkeypatch.setattr(scenarios, "SHARES", (0.3, 20))
     part = scenario_part(make_work("server"))
     waits = {case.name: case.samples_ms for case in part.cases}
     calm, busy = waits[f"0.3/{REFERENCE.name}"], waits[f"20/{REFERENCE.name}"]
@@ -150,11 +150,10 @@ def test_a_cold_start_is_longer_than_an_answer_and_takes_memory(make_work: MakeW
 def test_decoders_that_give_other_frames_are_not_timed(
     make_work: MakeWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from motionfit.benchmarks import report_decoders
 
-    real = report_decoders._opencv
+    real = decoders._opencv
     monkeypatch.setattr(
-        report_decoders, "_opencv", lambda path, indices: real(path, [i + 3 for i in indices])
+        decoders, "_opencv", lambda path, indices: real(path, [i + 3 for i in indices])
     )
     part = decoders_part(make_work("decoders"))
     timed = {case.name.rpartition("/")[2] for case in part.cases}

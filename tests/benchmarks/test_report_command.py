@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from motionfit.benchmarks.figures import look_up, read_quotable
-from motionfit.benchmarks.report_result import ReportResult, read_report
-from motionfit.benchmarks.report_systems import LIKE_FOR_LIKE, REFERENCE
+from motionfit.benchmarks.report.result import ReportResult, read_report
+from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE
 from tests.benchmarks.conftest import COMMAND, Bench
 from tests.benchmarks.report_runs import TinyExperiment
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from motionfit.benchmarks.report_flow import FlowComputer, flow_of
-from motionfit.benchmarks.report_networks import MissingNetwork, networks_of
-from motionfit.benchmarks.report_open import open_all, opener
-from motionfit.benchmarks.report_options import Options
-from motionfit.benchmarks.report_pipeline import Opener, Pipeline, Scores
-from motionfit.benchmarks.report_reading import Shown, Wanted, read_pictures, rgb_clips
-from motionfit.benchmarks.report_stages import STAGES, Stopwatch
-from motionfit.benchmarks.report_systems import (
+from motionfit.benchmarks.report.flow import FlowComputer, flow_of
+from motionfit.benchmarks.report.networks import MissingNetwork, networks_of
+from motionfit.benchmarks.report.open import open_all, opener
+from motionfit.benchmarks.report.options import Options
+from motionfit.benchmarks.report.pipeline import Opener, Pipeline, Scores
+from motionfit.benchmarks.report.reading import Shown, Wanted, read_pictures, rgb_clips
+from motionfit.benchmarks.report.stages import STAGES, Stopwatch
+from motionfit.benchmarks.report.systems import (
     FLOW_ALONE,
     FLOW_ALONE_STORED,
     INT8,
@@ -139,17 +139,17 @@ def test_after_the_last_frame_nothing_moves(found: Opener, video: Path) -> None:
 
 
 def test_shared_pairs_are_computed_once(found: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
-    from motionfit.benchmarks import report_flow
+    from motionfit.benchmarks.report import flow
 
     calls = []
-    monkeypatch.setattr(report_flow, "flow_of", lambda name: lambda a, b: calls.append(1) or a2(a))
+    monkeypatch.setattr(flow, "flow_of", lambda name: lambda a, b: calls.append(1) or a2(a))
     grey = np.zeros((48, 64), np.uint8)
 
     def a2(picture: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
         return np.zeros((*picture.shape, 2), np.float32)
 
     first, second = (Shown(seconds=s, rgb=None, grey=grey) for s in (0.0, 0.1))
-    from motionfit.benchmarks.report_reading import Pictures
+    from motionfit.benchmarks.report.reading import Pictures
 
     pictures = Pictures(now=(first,) * 8, later=(second,) * 8, flow_size=(48, 36))
     with ThreadPoolExecutor(2) as pool:

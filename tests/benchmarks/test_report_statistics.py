@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from motionfit.benchmarks.report_statistics import exponent, median, paired_ratio, quantile
+from motionfit.benchmarks.report.statistics import exponent, median, paired_ratio, quantile
 
 
 def test_processes_that_differ_make_the_interval_wider() -> None:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from motionfit.benchmarks.noise import Noise
-from motionfit.benchmarks.report_draw import draw_report
-from motionfit.benchmarks.report_figures import row_figures, system_figures
-from motionfit.benchmarks.report_headline import headline
-from motionfit.benchmarks.report_merge import agreement, read_other
-from motionfit.benchmarks.report_pictures import PICTURES
-from motionfit.benchmarks.report_result import (
+from motionfit.benchmarks.report.draw import draw_report
+from motionfit.benchmarks.report.figures import row_figures, system_figures
+from motionfit.benchmarks.report.headline import headline
+from motionfit.benchmarks.report.merge import agreement, read_other
+from motionfit.benchmarks.report.pictures import PICTURES
+from motionfit.benchmarks.report.result import (
     AccuracyFigures,
     CurveFigures,
     EngineFigures,
@@ -26,8 +26,8 @@ from motionfit.benchmarks.report_result import (
     read_report,
     write_report,
 )
-from motionfit.benchmarks.report_stages import STAGES
-from motionfit.benchmarks.report_systems import LIKE_FOR_LIKE, REFERENCE, USUAL
+from motionfit.benchmarks.report.stages import STAGES
+from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE, USUAL
 from motionfit.benchmarks.result import Excluded, Result, ResultError
 from motionfit.training.json_record import Estimate
 from tests.benchmarks.conftest import MACHINE, MakeResult

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import io
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from motionfit.inference import isolation
+from motionfit.inference import decoder_child
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import DecodeLimits
 from motionfit.inference.errors import DecoderCrashed, MotionfitError, VideoError
@@ -164,12 +165,13 @@ def tried(
     worker = worker.replace("LIST", repr(attempts)).replace("CONFINED", repr(confined))
     (folder / "modules" / "taken_over.py").write_text(worker)
     monkeypatch.setenv("PYTHONPATH", str(folder / "modules"))
-    monkeypatch.setattr(isolation, "WORKER", "taken_over")
+    monkeypatch.setattr(decoder_child, "WORKER", "taken_over")
     with DecoderProcess() as decoder:
         decoder.start()
         assert decoder.confinement == (MEASURES if confined else ())
         with pytest.raises(VideoError) as caught:
-            decoder.read_clips(video, spec=SPEC)
+            # In memory: what the child gets is a copy that its parent wrote.
+            decoder.read_clips(io.BytesIO(video.read_bytes()), spec=SPEC)
     names = (*attempts, "make a TCP socket with a free descriptor")
     return dict(zip(names, json.loads(str(caught.value)), strict=True))
 
@@ -309,7 +311,7 @@ def test_a_child_knows_no_secret_of_its_parent(
     assert b"PYTHONUTF8=1" in environment
     names = {entry.split(b"=")[0].decode() for entry in environment if entry}
     assert all(
-        name in {"LANG", "LD_LIBRARY_PATH", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"}
+        name in {"HOME", "LANG", "LD_LIBRARY_PATH", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"}
         or name.startswith(("LC_", "PYTHON"))
         for name in names
     )
@@ -357,7 +359,7 @@ decode_worker.main()
 """
     (tmp_path / "broken.py").write_text(worker)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(isolation, "WORKER", "broken")
+    monkeypatch.setattr(decoder_child, "WORKER", "broken")
     with DecoderProcess() as decoder, pytest.raises(DecoderCrashed, match="ZeroDivisionError"):
         decoder.read_clips(made_clip_path, spec=SPEC)
     assert capfd.readouterr() == ("", "")

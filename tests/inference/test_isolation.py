@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from motionfit.benchmarks.damage import encoded
-from motionfit.inference import isolation
+from motionfit.inference import decoder_child
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import DecodeLimits
 from motionfit.inference.errors import (
@@ -385,7 +385,7 @@ def test_a_child_that_was_taken_over_cannot_reach_its_parent(
 ) -> None:
     (tmp_path / "hostile_worker.py").write_text(HOSTILE_WORKER % LIES[lie])
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(isolation, "WORKER", "hostile_worker")
+    monkeypatch.setattr(decoder_child, "WORKER", "hostile_worker")
     with DecoderProcess() as decoder:
         with pytest.raises(DecoderCrashed, match="broke its protocol"):
             decoder.read_clips(made_clip_path, spec=SPEC)
@@ -395,6 +395,6 @@ def test_a_child_that_was_taken_over_cannot_reach_its_parent(
 def test_a_child_that_cannot_start_is_a_clear_error(
     monkeypatch: pytest.MonkeyPatch, made_clip_path: Path
 ) -> None:
-    monkeypatch.setattr(isolation, "WORKER", "motionfit.no_such_module")
+    monkeypatch.setattr(decoder_child, "WORKER", "motionfit.no_such_module")
     with DecoderProcess() as decoder, pytest.raises(BackendError, match="did not start"):
         decoder.read_clips(made_clip_path, spec=SPEC)

@@ -15,7 +15,7 @@ import av
 import numpy as np
 import pytest
 
-from motionfit.inference import container, isolation
+from motionfit.inference import container
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import NotAVideo, UnreadableVideo, VideoError
 from motionfit.inference.isolation import DecoderProcess
@@ -268,7 +268,7 @@ def test_a_child_opens_nothing(
     )
     strace.chmod(0o755)
     with monkeypatch.context() as patch:
-        patch.setattr(isolation.sys, "executable", str(strace))
+        patch.setattr(sys, "executable", str(strace))
         decoder = DecoderProcess()
         decoder.start()
     with decoder:

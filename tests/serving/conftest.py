@@ -121,7 +121,7 @@ class ServerProcess:
         """Process ids of those that hold a video."""
         return [pid for pid in self.children() if files_without_name(pid)]
 
-    def videos(self) -> set[str]:
+    def videos(self) -> set[int]:
         """Uploads that it holds as files."""
         return files_without_name(self.process.pid)
 
@@ -140,19 +140,23 @@ class ServerProcess:
 Start = Callable[..., "ServerProcess"]
 
 
-def files_without_name(pid: int) -> set[str]:
-    """What a process has open and is in no folder; nothing when it is gone."""
-    found = []
+def files_without_name(pid: int) -> set[int]:
+    """The inodes of what a process has open and is in no folder; none when it is gone."""
+    found = set()
     with suppress(FileNotFoundError):
         for path in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(FileNotFoundError):
-                found.append(os.readlink(path))
-    return {link for link in found if link.endswith("(deleted)")}
+                if os.readlink(path).endswith("(deleted)"):
+                    found.add(path.stat().st_ino)
+    return found
 
 
 @contextmanager
 def serving(
-    *arguments: object, command: Path = COMMAND, **settings: object
+    *arguments: object,
+    command: Path = COMMAND,
+    tmpdir: Path | None = None,
+    **settings: object,
 ) -> Iterator[ServerProcess]:
     """``motionfit-serve`` on a free port with a folder of its own for temporary files.
 
@@ -167,7 +171,7 @@ def serving(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            env=os.environ | {"TMPDIR": str(temp)} | variables,
+            env=os.environ | {"TMPDIR": str(tmpdir or temp)} | variables,
         )
         server = ServerProcess(process, temp=temp, errors=Path(errors.name))
         try:

@@ -1,6 +1,7 @@
 """Clips of many requests in one batch: fair, together, and each answer to who asked."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from motionfit.inference.runner import Output
-from motionfit.serving.work.batching import ClipQueue, ModelThread, Waiting
+from motionfit.serving.work.batching import NICE, ModelThread
+from motionfit.serving.work.clip_queue import ClipQueue, Waiting
 from tests.serving.conftest import PATIENCE_SECONDS
 
 
@@ -47,7 +49,7 @@ class ToyRunner:
 
 @contextmanager
 def model_of(
-    runner: ToyRunner, *, max_clips: int = 4, wait_seconds: float = 0.0
+    runner: ToyRunner, *, max_clips: int | None = 4, wait_seconds: float = 0.0
 ) -> Iterator[ModelThread]:
     model = ModelThread(
         lambda: runner,
@@ -175,6 +177,20 @@ def test_model_is_opened_used_and_closed_on_one_thread_which_runs_what_waits_fir
     assert runner.threads != {threading.get_ident()}
 
 
+@pytest.mark.parametrize(
+    ("name", "asked", "most"),
+    [("openvino/cpu", None, 8), ("onnxruntime/cuda", None, 32), ("openvino/cpu", 3, 3)],
+)
+def test_largest_batch_is_what_the_device_gains_from(
+    name: str, asked: int | None, most: int
+) -> None:
+    runner = ToyRunner(name=name)
+    with model_of(runner, max_clips=asked) as model:
+        runner.go.set()
+        asyncio.run(model.run(clips(*range(100))))
+        assert model.max_clips == max(map(len, runner.batches)) == most
+
+
 def test_error_on_opening_is_raised() -> None:
     def fail() -> ToyRunner:
         raise OSError("no such model")
@@ -188,23 +204,38 @@ def waiting(count: int) -> Waiting:
 
 
 def test_batch_waits_for_others_until_it_is_full_or_has_waited_long_enough() -> None:
-    queue = ClipQueue(max_clips=3, wait_seconds=3600)
+    queue = ClipQueue(wait_seconds=3600)
     queue.put(waiting(1))
     threading.Timer(0.05, lambda: queue.put(waiting(2))).start()
-    batch = queue.next_batch()
+    batch = queue.next_batch(max_clips=3)
     assert batch is not None
     assert [len(part.frames) for part in batch] == [1, 2]
 
-    patient = ClipQueue(max_clips=3, wait_seconds=0.05)
+    patient = ClipQueue(wait_seconds=0.05)
     patient.put(waiting(1))
-    assert len(patient.next_batch() or []) == 1
+    assert len(patient.next_batch(max_clips=3) or []) == 1
 
 
 def test_closed_queue_gives_what_waits_and_then_none() -> None:
-    queue = ClipQueue(max_clips=3, wait_seconds=3600)
+    queue = ClipQueue(wait_seconds=3600)
     queue.put(waiting(2))
     queue.close()
-    assert len(queue.next_batch() or []) == 1
-    assert queue.next_batch() is None
+    assert len(queue.next_batch(max_clips=3) or []) == 1
+    assert queue.next_batch(max_clips=3) is None
     with pytest.raises(RuntimeError, match="closed"):
         queue.put(waiting(1))
+
+
+def test_model_stands_back_behind_the_thread_that_talks_to_clients() -> None:
+    async def priority(model: ModelThread) -> int:
+        runner.go.set()
+        await model.run(clips(1))
+        (thread,) = (t for t in threading.enumerate() if t.ident in runner.threads)
+        assert thread.native_id is not None
+        return os.getpriority(os.PRIO_PROCESS, thread.native_id)
+
+    runner = ToyRunner()
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    with model_of(runner) as model:
+        assert asyncio.run(priority(model)) == min(19, own + NICE)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own

@@ -69,6 +69,14 @@ def drip(connection: socket.socket, piece: bytes) -> None:
     connection.settimeout(PATIENCE_SECONDS)
 
 
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the server has hung up, after what was read so far."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
 def silence(connection: socket.socket) -> None:
     pass
 
@@ -96,7 +104,7 @@ def test_headers_that_do_not_come_are_cut_off(
         refusal = answer_on(connection)
         assert problem_of(refusal).code == "too-slow"
         assert refusal.status_code == 408
-        assert connection.recv(1) == b""
+        assert is_closed(connection)
 
 
 def test_headers_that_never_end_are_cut_off(impatient: ServerProcess) -> None:
@@ -117,7 +125,7 @@ def test_slow_upload_is_cut_off(impatient: ServerProcess, piece: bytes, why: str
         problem = problem_of(refusal)
         assert (problem.status, problem.code) == (408, "too-slow")
         assert why in problem.detail
-        assert connection.recv(1) == b""
+        assert is_closed(connection)
 
 
 def test_body_that_goes_on_after_its_refusal_is_cut_off(impatient: ServerProcess) -> None:
@@ -125,8 +133,7 @@ def test_body_that_goes_on_after_its_refusal_is_cut_off(impatient: ServerProcess
         connection.sendall(head_of(900_000, path="/classify?clips=0"))
         assert problem_of(answer_on(connection)).code == "bad-parameter"
         drip(connection, b"x")
-        with suppress(ConnectionError):
-            assert connection.recv(1) == b""
+        assert is_closed(connection)
 
 
 def test_client_that_does_not_read_its_answers_is_cut_off(impatient: ServerProcess) -> None:

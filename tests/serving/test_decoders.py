@@ -29,7 +29,7 @@ RESTARTS = 'motionfit_decoder_restarts_total{reason="%s"}'
 @pytest.fixture(scope="module")
 def server(bundle: Path) -> Iterator[ServerProcess]:
     """One decoder at work, and one to spare."""
-    with serving("--bundle", bundle, "--decoders", 1, decode_timeout_seconds=3) as running_server:
+    with serving("--bundle", bundle, "--decoders", 1, decode_timeout_seconds=2) as running_server:
         yield running_server.wait_ready()
 
 
@@ -133,5 +133,5 @@ def test_long_video_does_not_keep_short_ones_waiting(
         wait_until(lambda: bool(server.decoding()))
         started = time.monotonic()
         assert classify(server, clip).status_code == 200
-        assert not timeline.done() or time.monotonic() - started > 3
+        assert not timeline.done() or time.monotonic() - started > 2
         assert problem_of(timeline.result()).code == "decode-timeout"

@@ -65,6 +65,28 @@ def test_rest_of_a_body_longer_than_its_length_is_no_second_video(
     assert statuses in ([200], [200, 400])
 
 
+def test_body_in_tiny_chunks_is_refused(server: ServerProcess) -> None:
+    with server.connect() as connection, suppress(ConnectionError):
+        head = head_of(None, "Transfer-Encoding: chunked")
+        connection.sendall(head + b"1\r\nx\r\n" * 20_000)
+        assert answer_on(connection).status_code == 400
+
+
+def test_body_in_small_chunks_is_read(server: ServerProcess, clip: bytes) -> None:
+    pieces = (clip[start : start + 300] for start in range(0, len(clip), 300))
+    url = f"{server.url}/classify"
+    assert httpx.post(url, content=pieces, headers=RAW, timeout=60).status_code == 200
+
+
+def test_requests_sent_without_waiting_are_answered_one_after_the_other(
+    server: ServerProcess, clip: bytes
+) -> None:
+    with server.connect() as connection:
+        wrong = head_of(200_000) + b"x" * 200_000
+        connection.sendall((head_of(len(clip)) + clip + wrong) * 2)
+        assert [answer_on(connection).status_code for _ in range(4)] == [200, 415, 200, 415]
+
+
 def part(name: str, content: bytes, *, boundary: str = "X", headers: str = "") -> bytes:
     disposition = f'Content-Disposition: form-data; name="{name}"'
     return f"--{boundary}\r\n{disposition}\r\n{headers}\r\n".encode() + content + b"\r\n"

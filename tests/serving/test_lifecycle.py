@@ -97,6 +97,18 @@ def test_end_leaves_no_process_and_no_file(
         assert "Traceback" not in server.log
 
 
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_end_in_the_middle_of_the_start_leaves_no_process(
+    bundle: Path, sig: signal.Signals
+) -> None:
+    with serving("--bundle", bundle) as server:
+        wait_until(lambda: bool(server.children()))  # the model is loaded beside them
+        children = server.children()
+        assert server.stop(sig) in {0, 130}
+        wait_until(lambda: not any(map(alive, children)))
+        assert "Traceback" not in server.log
+
+
 def test_what_was_accepted_is_finished_before_the_end(bundle: Path, clip: bytes) -> None:
     with (
         serving("--bundle", bundle, "--decoders", 1) as server,

@@ -72,6 +72,17 @@ def test_client_that_sends_everything_first_still_sees_the_refusal(server: Serve
         connection.close()
 
 
+def test_client_that_will_close_sees_a_refusal_before_its_upload_is_over(
+    server: ServerProcess,
+) -> None:
+    body = b"x" * (LIMIT_BYTES - 4096)
+    for _ in range(10):
+        response = httpx.post(
+            f"{server.url}/classify?clips=0", content=body, headers=RAW | {"connection": "close"}
+        )
+        assert problem_of(response).code == "bad-parameter"
+
+
 def test_endless_upload_is_cut_off_soon_after_the_limit(server: ServerProcess) -> None:
     address = urlsplit(server.url)
     head = "POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: video/mp4\r\n"

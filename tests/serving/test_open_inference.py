@@ -4,8 +4,10 @@ import json
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, BinaryIO
 
 import httpx
 import numpy as np
@@ -17,7 +19,14 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.runner import Output, open_runner
 from motionfit.serving.edge.tensors import MAX_JSON_BYTES
-from tests.serving.conftest import LABELS, PATIENCE_SECONDS, SPEC, ServerProcess, serving
+from tests.serving.conftest import (
+    LABELS,
+    PATIENCE_SECONDS,
+    SPEC,
+    ServerProcess,
+    serving,
+    wait_until,
+)
 
 CLIP = (SPEC.num_frames, SPEC.crop, SPEC.crop, 3)
 OUTPUTS = ["logits", "embedding"]
@@ -288,6 +297,36 @@ def test_a_timeout_is_kept(asking: Any) -> None:
         asking.infer("colours", [tensor(clips(16))], timeout=1)
     assert refused.value.status() == "504"
     asking.infer("colours", [tensor(clips(1))], timeout=60_000_000)
+
+
+def test_a_full_server_refuses_at_once(bundle: Path, slow_video: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("decoders = 1\nqueue_size = 1\ndecode_timeout_seconds = 60\n")
+    refused: list[httpx.Response] = []
+    with (
+        serving("--bundle", bundle, "--config", settings) as server,
+        httpx.Client(base_url=server.wait_ready().url, timeout=PATIENCE_SECONDS) as client,
+        slow_video.open("rb") as one,
+        slow_video.open("rb") as other,
+    ):
+
+        def fill(video: BinaryIO) -> None:
+            with suppress(httpx.HTTPError):  # the server is killed at the end
+                httpx.post(f"{server.url}/classify", files={"video": video}, timeout=60)
+
+        def is_full() -> bool:
+            refused[:] = [client.post(INFER, json=as_json([0] * SIZE))]
+            return refused[0].status_code == 503
+
+        threads = [Thread(target=fill, args=[video]) for video in (one, other)]
+        for thread in threads:
+            thread.start()
+        wait_until(is_full)
+        server.process.kill()
+        for thread in threads:
+            thread.join()
+    assert "try again in" in error_of(refused[0])
+    assert int(refused[0].headers["retry-after"]) >= 1
 
 
 @pytest.mark.parametrize("timeout", [-1, "soon", 0.5, True])
