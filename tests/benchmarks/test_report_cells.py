@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from motionfit.benchmarks.report import scaling, scenarios
+from motionfit.benchmarks.report import decoders, scaling, scenarios
 from motionfit.benchmarks.report.accuracy import accuracy_part
 from motionfit.benchmarks.report.accuracy_figures import accuracy_figures
 from motionfit.benchmarks.report.cold import cold_part
