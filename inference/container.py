@@ -113,7 +113,8 @@ def open_container(
     head = file.read(1024)
     name = sniff(head)
     if name == "gif":  # FFmpeg would decode it to tell its size
-        check_size(*struct.unpack_from("<HH", head.ljust(10, b"\0"), 6), limits=limits)
+        width, height = struct.unpack_from("<HH", head.ljust(10, b"\0"), 6)
+        check_size(width, height, limits=limits, codec="gif")
     try:
         container = av.open(
             _Bounded(file),
@@ -140,12 +141,13 @@ def open_container(
         raise
 
 
-def check_size(width: int, height: int, *, limits: DecodeLimits) -> None:
+def check_size(width: int, height: int, *, limits: DecodeLimits, codec: str | None = None) -> None:
     """Raise VideoTooLarge for pictures with more pixels than the limits allow."""
     if width * height > limits.max_pixels:
         raise VideoTooLarge(
             f"pictures of {width} x {height} pixels; at most {limits.max_pixels} pixels are "
-            "allowed: scale the video down"
+            "allowed: scale the video down",
+            codec=codec,
         )
 
 

@@ -7,6 +7,8 @@ import math
 import resource
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from urllib.parse import urlunsplit
 
@@ -37,7 +39,13 @@ def serve(settings: Settings) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     _raise_file_limit()
     with _listen(settings.host, settings.port) as listener:
-        app = create_app(settings)
+        with _signals_held() as held:
+            app = create_app(settings)
+        if held:
+            app.state.pipeline.close()
+            if signal.SIGINT in held:
+                raise KeyboardInterrupt
+            return
         log.info("settings", extra={"settings": settings.shown()})
         server = _Server(_config(app, settings), app=app, url=_url(listener))
         server.run(sockets=[listener])
@@ -128,6 +136,21 @@ def _url(listener: socket.socket) -> str:
         host = "localhost"
     shown = f"[{host}]" if ":" in host else host
     return urlunsplit(("http", f"{shown}:{port}", "", "", ""))
+
+
+@contextmanager
+def _signals_held() -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM only get on a list: a runtime must not be torn down while it loads."""
+    held: list[int] = []
+    before = {
+        sig: signal.signal(sig, lambda sig, _: held.append(sig))
+        for sig in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield held
+    finally:
+        for sig, handler in before.items():
+            signal.signal(sig, handler)
 
 
 def _raise_file_limit() -> None:

@@ -1,7 +1,9 @@
 """What all tests share: real videos, made ones, the embedded student and a toy one."""
 
+import signal
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,12 @@ from motionfit.inference.warmup import made_clip
 from tests.toy_bundles import write_bundle as write_any_bundle
 
 ROOT = Path(__file__).parents[1]
+# Who starts the tests in the background may have them ignore Ctrl-C, and with them all that they
+# start and send one to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+PATIENCE_SECONDS = 30.0
+"""Longest wait for something that takes a moment."""
 TOY_LABELS = ("red", "green", "blue")
 TOY_SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=3)
 
@@ -130,3 +138,11 @@ def nothing_left() -> Iterator[None]:
     yield
     assert not child_processes() - processes
     assert not open_files() - files
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> None:
+    """Fail when ``condition`` does not become true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)

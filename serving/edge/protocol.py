@@ -93,24 +93,35 @@ class _LimitedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        # h11 compares what it holds with its limit only where no headers end in it.
-        for start in range(0, len(data), MAX_HEADER_BYTES):
-            if not self.transport.is_closing():
-                self._take(data[start : start + MAX_HEADER_BYTES])
+        while data and not self.transport.is_closing():
+            if self._in_plain_body():
+                super().data_received(data)
+                break
+            # h11 compares what it holds with its limit only where no headers end in it.
+            piece, data = data[:MAX_HEADER_BYTES], data[MAX_HEADER_BYTES:]
+            self._take(piece)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_awaiting_request()
 
-    def _take(self, data: bytes) -> None:
+    def _in_plain_body(self) -> bool:
+        """Whether what comes next is a body that is not in chunks."""
+        return self._receiving() and b"transfer-encoding" not in dict(self.headers)
+
+    def _receiving(self) -> bool:
         cycle = self.cycle
-        if cycle is None or cycle.response_complete or not cycle.more_body:
+        return cycle is not None and cycle.more_body and not cycle.response_complete
+
+    def _take(self, piece: bytes) -> None:
+        """Headers, or a part of a body in chunks."""
+        if not self._receiving():
             self._overhead = 0.0
-            super().data_received(data)
+            super().data_received(piece)
             return
-        before = len(cycle.body)
-        super().data_received(data)
-        kept = len(cycle.body) - before
-        self._overhead = max(0.0, self._overhead + len(data) - (1 + _OVERHEAD) * kept)
-        if self._overhead > MAX_HEADER_BYTES and cycle.more_body:
+        before = len(self.cycle.body)
+        super().data_received(piece)
+        kept = len(self.cycle.body) - before
+        self._overhead = max(0.0, self._overhead + len(piece) - (1 + _OVERHEAD) * kept)
+        if self._overhead > MAX_HEADER_BYTES and self.cycle.more_body:
             self._refuse(400)
 
     def pause_writing(self) -> None:

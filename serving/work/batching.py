@@ -47,7 +47,7 @@ class ModelThread:
         try:
             self.name, self.max_clips = opened.result()
             """Runtime and device, and the most clips of a batch."""
-        except BaseException:  # also Ctrl-C: a runtime that is loading must not be torn down
+        except BaseException:
             self.close()
             raise
 

@@ -112,6 +112,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def red_and_blue(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two clips that ``bundle`` tells apart."""
+    folder = tmp_path_factory.mktemp("clips")
+    return [write_clip(folder / f"{colour}.mp4", colour=colour) for colour in ("red", "blue")]
+
+
+@pytest.fixture(scope="session")
 def make_bundle() -> Callable[..., Path]:
     return write_bundle
 

@@ -27,19 +27,13 @@ QUICK += ["--saturation-rounds=2", "--saturation-seconds=0.2", "--overload-secon
 
 
 @pytest.fixture(scope="module")
-def videos(tmp_path_factory: pytest.TempPathFactory, make_clip: MakeClip) -> list[Path]:
-    folder = tmp_path_factory.mktemp("served")
-    return [make_clip(folder / f"{colour}.mp4", colour=colour) for colour in ("red", "blue")]
-
-
-@pytest.fixture(scope="module")
 def result(
-    bundle: Path, videos: list[Path], bench: Bench, tmp_path_factory: pytest.TempPathFactory
+    bundle: Path, red_and_blue: list[Path], bench: Bench, tmp_path_factory: pytest.TempPathFactory
 ) -> Result:
     """Of the real command."""
     output = tmp_path_factory.mktemp("result") / "serve.json"
     before = child_processes()
-    done = bench("serve", bundle, *videos, *QUICK, "-o", output)
+    done = bench("serve", bundle, *red_and_blue, *QUICK, "-o", output)
     found = read_result(output)
     missed = any(target.met is False for target in found.targets)
     assert done.returncode == int(missed), done.stderr
@@ -97,7 +91,7 @@ def test_what_is_promised_is_judged(result: Result) -> None:
 
 
 def test_a_server_that_answers_otherwise_is_not_timed(
-    bundle: Path, videos: list[Path], tmp_path: Path, make_bundle: Callable[..., Path]
+    bundle: Path, red_and_blue: list[Path], tmp_path: Path, make_bundle: Callable[..., Path]
 ) -> None:
     # It does not know red.
     other = make_bundle(tmp_path / "other", labels=("yellow", "blue"))
@@ -105,10 +99,10 @@ def test_a_server_that_answers_otherwise_is_not_timed(
     with running_server({"bundle": bundle}) as server, pipeline as python:
         endpoint = Endpoint(url=server.url, path="/classify", headers={}, timeout_seconds=30)
         with Client(server.url) as client, pytest.raises(ResultError, match="different answers"):
-            require_equal(client, endpoint, python, videos[0])
+            require_equal(client, endpoint, python, red_and_blue[0])
 
 
-def test_a_pipeline_answers_each_video_once(bundle: Path, videos: list[Path]) -> None:
+def test_a_pipeline_answers_each_video_once(bundle: Path, red_and_blue: list[Path]) -> None:
     asked: list[str] = []
     with open_pipeline(
         Bundle.open(bundle), backend=Backend.ONNX, threads=1, decoders=2
@@ -118,8 +112,8 @@ def test_a_pipeline_answers_each_video_once(bundle: Path, videos: list[Path]) ->
             asked.append(video.stem),
             honest(video, decoder),
         )[1]
-        pipeline.run(videos * 3)
-        assert pipeline.classify(videos[1]).label == "blue"
+        pipeline.run(red_and_blue * 3)
+        assert pipeline.classify(red_and_blue[1]).label == "blue"
     assert sorted(asked) == ["blue"] * 4 + ["red"] * 3
 
 

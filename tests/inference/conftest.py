@@ -5,6 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from motionfit.inference.decoding import VideoReader
+from motionfit.inference.isolation import DecoderProcess
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[DecoderProcess]:
+    """A decoding process for tests that leave it as they found it."""
+    with DecoderProcess() as decoder:
+        decoder.start()
+        yield decoder
 
 
 @pytest.fixture

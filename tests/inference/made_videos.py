@@ -4,6 +4,7 @@ The number is written as 4 x 4 black and white blocks in the centre of the pictu
 a four-bit check sum, so a broken or blended picture is noticed and not taken for another number.
 """
 
+import os
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
@@ -130,6 +131,9 @@ def write_video(
         container.mux(stream.encode(None))
         if sound is not None:
             _write_silence(container, sound, seconds=float(times[-1]))
+    if os.geteuid() == 0:
+        # As root SVT-AV1 leaves its caller, and all that is started later, at real-time priority.
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     return path
 
 

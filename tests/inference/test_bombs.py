@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,20 +21,13 @@ from motionfit.inference.errors import (
 )
 from motionfit.inference.isolation import DecoderProcess
 from motionfit.inference.video import read_clips
+from tests.conftest import PATIENCE_SECONDS
 from tests.inference.made_videos import even_times, numbered, remux, write_video
 
 SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=3)
-PATIENCE_SECONDS = 20.0
 SMALL = DecodeLimits(max_pixels=256 * 192)
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[DecoderProcess]:
-    with DecoderProcess() as decoder:
-        decoder.start()
-        yield decoder
 
 
 def cpu_seconds(pid: int | None) -> float:

@@ -10,8 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,9 @@ from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import DecodeLimits
 from motionfit.inference.errors import DecoderCrashed, MotionfitError, VideoError
 from motionfit.inference.isolation import DecoderProcess
+from tests.conftest import PATIENCE_SECONDS, wait_until
 
 SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=3)
-PATIENCE_SECONDS = 20.0
 MEASURES = ("limits", "no_new_privileges", "shut_paths", "filter_calls")
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -363,10 +362,3 @@ decode_worker.main()
     with DecoderProcess() as decoder, pytest.raises(DecoderCrashed, match="ZeroDivisionError"):
         decoder.read_clips(made_clip_path, spec=SPEC)
     assert capfd.readouterr() == ("", "")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,20 +30,11 @@ from motionfit.inference.errors import (
 from motionfit.inference.isolation import DecoderProcess
 from motionfit.inference.video import Clips, Source, read_clips
 from motionfit.inference.warmup import made_clip
-from tests.conftest import running
+from tests.conftest import PATIENCE_SECONDS, running, wait_until
 
 SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=3)
-PATIENCE_SECONDS = 20.0
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[DecoderProcess]:
-    """A decoder for tests that leave it as they found it."""
-    with DecoderProcess() as decoder:
-        decoder.start()
-        yield decoder
 
 
 def assert_same(one: Clips, other: Clips) -> None:
@@ -54,74 +45,67 @@ def assert_same(one: Clips, other: Clips) -> None:
     assert one.starts_us.dtype == np.int64
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("num_clips", [None, 1, 7])
 def test_the_child_reads_the_same_clips(
-    shared: DecoderProcess, real_clip: Path, num_clips: int | None
+    decoder: DecoderProcess, real_clip: Path, num_clips: int | None
 ) -> None:
     expected = read_clips(real_clip, spec=SPEC, num_clips=num_clips)
-    assert_same(shared.read_clips(real_clip, spec=SPEC, num_clips=num_clips), expected)
+    assert_same(decoder.read_clips(real_clip, spec=SPEC, num_clips=num_clips), expected)
     assert expected.frames.shape == (num_clips or SPEC.num_clips, 4, 32, 32, 3)
 
 
 def test_one_child_reads_many_videos_and_survives_bad_ones(
-    shared: DecoderProcess, made_clip_path: Path, tmp_path: Path
+    decoder: DecoderProcess, made_clip_path: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "text").write_text("not a video")
-    pid = shared.pid
-    shared.read_clips(made_clip_path, spec=SPEC)
+    pid = decoder.pid
+    decoder.read_clips(made_clip_path, spec=SPEC)
     with pytest.raises(NotAVideo, match="accepted are"):
-        shared.read_clips(tmp_path / "text", spec=SPEC)
-    shared.read_clips(str(made_clip_path), spec=SPEC)
-    assert shared.pid == pid
+        decoder.read_clips(tmp_path / "text", spec=SPEC)
+    decoder.read_clips(str(made_clip_path), spec=SPEC)
+    assert decoder.pid == pid
 
 
 def test_a_video_may_be_bytes_in_memory_an_open_file_or_a_pipe(
-    shared: DecoderProcess, made_clip_path: Path, tmp_path: Path
+    decoder: DecoderProcess, made_clip_path: Path, tmp_path: Path
 ) -> None:
     expected = read_clips(made_clip_path, spec=SPEC)
-    assert_same(shared.read_clips(io.BytesIO(made_clip_path.read_bytes()), spec=SPEC), expected)
+    assert_same(decoder.read_clips(io.BytesIO(made_clip_path.read_bytes()), spec=SPEC), expected)
     with made_clip_path.open("rb") as file:
         file.seek(100)
-        assert_same(shared.read_clips(file, spec=SPEC), expected)
+        assert_same(decoder.read_clips(file, spec=SPEC), expected)
     with (tmp_path / "written").open("w+b") as file:
         file.write(made_clip_path.read_bytes())  # its end is still in the file's buffer
-        assert_same(shared.read_clips(file, spec=SPEC), expected)
+        assert_same(decoder.read_clips(file, spec=SPEC), expected)
     with subprocess.Popen(["cat", made_clip_path], stdout=subprocess.PIPE) as cat:
         assert cat.stdout is not None
         pipe: Source = f"/proc/self/fd/{cat.stdout.fileno()}"
-        assert_same(shared.read_clips(pipe, spec=SPEC), expected)
+        assert_same(decoder.read_clips(pipe, spec=SPEC), expected)
 
 
-def test_the_callers_file_can_be_read_on(shared: DecoderProcess, made_clip_path: Path) -> None:
+def test_the_callers_file_can_be_read_on(decoder: DecoderProcess, made_clip_path: Path) -> None:
     with made_clip_path.open("rb") as file:
         file.read(10)
-        shared.read_clips(file, spec=SPEC)
+        decoder.read_clips(file, spec=SPEC)
         file.seek(0)
         assert file.read() == made_clip_path.read_bytes()
 
 
 def test_a_header_that_points_beyond_every_file_is_the_videos_fault(
-    shared: DecoderProcess, tmp_path: Path
+    decoder: DecoderProcess, tmp_path: Path
 ) -> None:
     wmv = bytearray(encoded(np.zeros((5, 64, 64, 3), np.uint8), container="asf", codec="wmv2"))
     wmv[46:54] = (2**62).to_bytes(8, "little")  # the size of the first object in the header
     (tmp_path / "far.wmv").write_bytes(wmv)
-    pid = shared.pid
+    pid = decoder.pid
     with pytest.raises(UnreadableVideo):
-        shared.read_clips(tmp_path / "far.wmv", spec=SPEC)
-    assert shared.pid == pid
+        decoder.read_clips(tmp_path / "far.wmv", spec=SPEC)
+    assert decoder.pid == pid
 
 
-def test_a_missing_file_is_the_callers_error(shared: DecoderProcess, tmp_path: Path) -> None:
+def test_a_missing_file_is_the_callers_error(decoder: DecoderProcess, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="absent.mp4"):
-        shared.read_clips(tmp_path / "absent.mp4", spec=SPEC)
+        decoder.read_clips(tmp_path / "absent.mp4", spec=SPEC)
 
 
 @pytest.mark.parametrize("num_clips", [0, -1, 65])

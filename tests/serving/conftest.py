@@ -27,13 +27,14 @@ from onnx import TensorProto, helper
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.warmup import made_clip
 from motionfit.serving.problems import MEDIA_TYPE, Problem
+from tests.conftest import PATIENCE_SECONDS
 from tests.toy_bundles import write_bundle as write_any_bundle
 
 ROOT = Path(__file__).parents[2]
 COMMAND = Path(sysconfig.get_path("scripts")) / "motionfit-serve"
 SPEC = ClipSpec(num_frames=4, frame_rate=10.0, short_side=36, crop=32, num_clips=3)
 LABELS = ("red", "green", "blue")
-PATIENCE_SECONDS = 30.0
+RAW = {"content-type": "video/mp4"}
 
 
 def write_bundle(folder: Path, *, graph: onnx.GraphProto | None = None) -> Path:
@@ -223,11 +224,10 @@ def metric(server: ServerProcess, line: str) -> float:
     return float(found[1]) if found else 0.0
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
+def classify(server: ServerProcess, video: bytes, query: str = "") -> httpx.Response:
+    """The answer to ``video``, sent as the body."""
+    url = f"{server.url}/classify{query}"
+    return httpx.post(url, content=video, headers=RAW, timeout=PATIENCE_SECONDS)
 
 
 def colour_video(colour: tuple[int, int, int]) -> bytes:

@@ -12,9 +12,8 @@ from motionfit.inference.classifier import Classifier
 from motionfit.inference.sampling import Span
 from motionfit.inference.warmup import made_clip
 from motionfit.serving.schemas import AnswerBody
-from tests.serving.conftest import SPEC, problem_of
+from tests.serving.conftest import RAW, SPEC, problem_of
 
-RAW = {"content-type": "video/mp4"}
 STAGES = ["receive", "queue", "decode", "batch", "infer", "post", "total"]
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from motionfit.inference.runner import Output
 from motionfit.serving.work.batching import NICE, ModelThread
 from motionfit.serving.work.clip_queue import ClipQueue, Waiting
-from tests.serving.conftest import PATIENCE_SECONDS
+from tests.conftest import PATIENCE_SECONDS
 
 
 def clips(*values: int) -> NDArray[np.uint8]:

@@ -10,9 +10,7 @@ import pytest
 
 from motionfit.inference.classifier import Classifier
 from motionfit.serving.schemas import AnswerBody
-from tests.serving.conftest import LABELS, SPEC, ServerProcess, colour_video
-
-RAW = {"content-type": "video/mp4"}
+from tests.serving.conftest import LABELS, RAW, SPEC, ServerProcess, colour_video
 
 
 def without_timings(response: httpx.Response) -> dict[str, Any]:

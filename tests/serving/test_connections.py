@@ -11,18 +11,17 @@ import httpx
 import pytest
 
 from motionfit.serving.edge.protocol import MAX_HEADER_BYTES
+from tests.conftest import PATIENCE_SECONDS, wait_until
 from tests.serving.conftest import (
-    PATIENCE_SECONDS,
+    RAW,
     ServerProcess,
     answer_on,
     head_of,
     metric,
     problem_of,
     serving,
-    wait_until,
 )
 
-RAW = {"content-type": "video/mp4"}
 OPEN_FILES = "process_open_fds"
 MANY = 1000
 

@@ -11,18 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import running
-from tests.serving.conftest import (
-    PATIENCE_SECONDS,
-    ServerProcess,
-    metric,
-    problem_of,
-    serving,
-    stopped,
-    wait_until,
-)
+from tests.conftest import PATIENCE_SECONDS, running, wait_until
+from tests.serving.conftest import ServerProcess, classify, metric, problem_of, serving, stopped
 
-RAW = {"content-type": "video/mp4"}
 RESTARTS = 'motionfit_decoder_restarts_total{reason="%s"}'
 
 
@@ -42,11 +33,6 @@ def children(server: ServerProcess) -> list[int]:
 
 def classify_is_idle(server: ServerProcess) -> bool:
     return not server.decoding() and not server.videos()
-
-
-def classify(server: ServerProcess, video: bytes, query: str = "") -> httpx.Response:
-    url = f"{server.url}/classify{query}"
-    return httpx.post(url, content=video, headers=RAW, timeout=PATIENCE_SECONDS)
 
 
 @contextmanager

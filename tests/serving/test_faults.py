@@ -13,24 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import running
-from tests.serving.conftest import (
-    PATIENCE_SECONDS,
-    ServerProcess,
-    answer_on,
-    head_of,
-    problem_of,
-    serving,
-    wait_until,
-)
+from tests.conftest import running, wait_until
+from tests.serving.conftest import ServerProcess, answer_on, classify, head_of, problem_of, serving
 
-RAW = {"content-type": "video/mp4"}
 MIB = 1024**2
-
-
-def classify(server: ServerProcess, video: bytes) -> httpx.Response:
-    url = f"{server.url}/classify"
-    return httpx.post(url, content=video, headers=RAW, timeout=PATIENCE_SECONDS)
 
 
 def free_port() -> int:

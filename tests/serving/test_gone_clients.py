@@ -8,17 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.serving.conftest import (
-    PATIENCE_SECONDS,
-    ServerProcess,
-    head_of,
-    metric,
-    serving,
-    stopped,
-    wait_until,
-)
+from tests.conftest import PATIENCE_SECONDS, wait_until
+from tests.serving.conftest import RAW, ServerProcess, head_of, metric, serving, stopped
 
-RAW = {"content-type": "video/mp4"}
 CANCELLED = 'motionfit_decoder_restarts_total{reason="cancelled"}'
 DEPTH = "motionfit_queue_depth"
 

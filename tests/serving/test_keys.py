@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from motionfit.serving.edge.key_file import add_key, remove_key
-from tests.serving.conftest import ServerProcess, problem_of, serving, wait_until
+from tests.conftest import wait_until
+from tests.serving.conftest import RAW, ServerProcess, problem_of, serving
 
-RAW = {"content-type": "video/mp4"}
 CLOSED = ["/model", "/metrics", "/classify", "/reload", "/nothing", "/v2", "/healthz/", "/page"]
 OPEN = ["/", "/healthz", "/readyz", "/docs", "/openapi.json"]
 

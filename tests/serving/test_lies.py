@@ -7,9 +7,9 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from tests.serving.conftest import PATIENCE_SECONDS, ServerProcess, answer_on, head_of, wait_until
+from tests.conftest import PATIENCE_SECONDS, wait_until
+from tests.serving.conftest import RAW, ServerProcess, answer_on, head_of
 
-RAW = {"content-type": "video/mp4"}
 LENGTHS = {
     "negative": head_of(-5),
     "no number": head_of(None, "Content-Length: many"),

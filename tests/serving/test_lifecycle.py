@@ -17,31 +17,26 @@ from onnx import TensorProto, helper
 
 from motionfit.serving.app import create_app
 from motionfit.serving.settings import Settings
+from tests.conftest import PATIENCE_SECONDS, wait_until
 from tests.serving.conftest import (
     COMMAND,
-    PATIENCE_SECONDS,
+    RAW,
     SPEC,
     ServerProcess,
     answer_on,
+    classify,
     head_of,
     metric,
     problem_of,
     serving,
     stopped,
-    wait_until,
     write_bundle,
 )
-
-RAW = {"content-type": "video/mp4"}
 
 
 def alive(pid: int) -> bool:
     """Whether a process exists, be it as a zombie."""
     return Path(f"/proc/{pid}").exists()
-
-
-def classify(server: ServerProcess, video: bytes) -> httpx.Response:
-    return httpx.post(f"{server.url}/classify", content=video, headers=RAW, timeout=30)
 
 
 def test_ready_only_after_the_warm_up_clip(bundle: Path, clip: bytes) -> None:

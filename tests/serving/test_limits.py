@@ -12,10 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.serving.conftest import ServerProcess, problem_of
+from tests.serving.conftest import RAW, ServerProcess, problem_of
 
 LIMIT_BYTES = 1024**2
-RAW = {"content-type": "video/mp4"}
 
 
 def pieces(total_bytes: int) -> Iterator[bytes]:

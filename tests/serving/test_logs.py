@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.serving.conftest import ServerProcess, problem_of, serving, wait_until
-
-RAW = {"content-type": "video/mp4"}
+from tests.conftest import wait_until
+from tests.serving.conftest import RAW, ServerProcess, problem_of, serving
 
 
 @pytest.fixture(scope="module")

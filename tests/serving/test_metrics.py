@@ -11,13 +11,9 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from motionfit.serving.metrics import OTHER, RESTARTS, STAGES, Metrics
-from tests.serving.conftest import (
-    ServerProcess,
-    serving,
-    wait_until,
-)
+from tests.conftest import wait_until
+from tests.serving.conftest import RAW, ServerProcess, serving
 
-RAW = {"content-type": "video/mp4"}
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 

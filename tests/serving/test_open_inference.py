@@ -19,14 +19,8 @@ from tritonclient.utils import InferenceServerException  # type: ignore[import-u
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.runner import Output, open_runner
 from motionfit.serving.edge.tensors import MAX_JSON_BYTES
-from tests.serving.conftest import (
-    LABELS,
-    PATIENCE_SECONDS,
-    SPEC,
-    ServerProcess,
-    serving,
-    wait_until,
-)
+from tests.conftest import PATIENCE_SECONDS, wait_until
+from tests.serving.conftest import LABELS, SPEC, ServerProcess, metric, serving
 
 CLIP = (SPEC.num_frames, SPEC.crop, SPEC.crop, 3)
 OUTPUTS = ["logits", "embedding"]
@@ -302,7 +296,6 @@ def test_a_timeout_is_kept(asking: Any) -> None:
 def test_a_full_server_refuses_at_once(bundle: Path, slow_video: Path, tmp_path: Path) -> None:
     settings = tmp_path / "settings.toml"
     settings.write_text("decoders = 1\nqueue_size = 1\ndecode_timeout_seconds = 60\n")
-    refused: list[httpx.Response] = []
     with (
         serving("--bundle", bundle, "--config", settings) as server,
         httpx.Client(base_url=server.wait_ready().url, timeout=PATIENCE_SECONDS) as client,
@@ -314,19 +307,17 @@ def test_a_full_server_refuses_at_once(bundle: Path, slow_video: Path, tmp_path:
             with suppress(httpx.HTTPError):  # the server is killed at the end
                 httpx.post(f"{server.url}/classify", files={"video": video}, timeout=60)
 
-        def is_full() -> bool:
-            refused[:] = [client.post(INFER, json=as_json([0] * SIZE))]
-            return refused[0].status_code == 503
-
         threads = [Thread(target=fill, args=[video]) for video in (one, other)]
         for thread in threads:
             thread.start()
-        wait_until(is_full)
+        wait_until(lambda: metric(server, "motionfit_queue_depth") == 1)
+        refusal = client.post(INFER, json=as_json([0] * SIZE))
         server.process.kill()
         for thread in threads:
             thread.join()
-    assert "try again in" in error_of(refused[0])
-    assert int(refused[0].headers["retry-after"]) >= 1
+    assert refusal.status_code == 503
+    assert "try again in" in error_of(refusal)
+    assert int(refusal.headers["retry-after"]) >= 1
 
 
 @pytest.mark.parametrize("timeout", [-1, "soon", 0.5, True])

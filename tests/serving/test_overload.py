@@ -10,19 +10,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.conftest import wait_until
 from tests.serving.conftest import (
-    PATIENCE_SECONDS,
     ServerProcess,
     answer_on,
+    classify,
     head_of,
     metric,
     problem_of,
     serving,
     stopped,
-    wait_until,
 )
 
-RAW = {"content-type": "video/mp4"}
 DEPTH = "motionfit_queue_depth"
 PATIENT = {"header_timeout_seconds": 600, "upload_idle_seconds": 600}
 
@@ -34,11 +33,6 @@ def server(bundle: Path) -> Iterator[ServerProcess]:
         running.wait_ready()
         wait_until(lambda: len(running.children()) == 3)
         yield running
-
-
-def classify(server: ServerProcess, video: bytes, query: str = "") -> httpx.Response:
-    url = f"{server.url}/classify{query}"
-    return httpx.post(url, content=video, headers=RAW, timeout=PATIENCE_SECONDS)
 
 
 @contextmanager

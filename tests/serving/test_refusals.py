@@ -13,9 +13,9 @@ import pytest
 from motionfit.inference.errors import BackendError
 from motionfit.serving.app import create_app
 from motionfit.serving.settings import Settings
-from tests.serving.conftest import PATIENCE_SECONDS, problem_of
+from tests.conftest import PATIENCE_SECONDS
+from tests.serving.conftest import RAW, problem_of
 
-RAW = {"content-type": "video/mp4"}
 FORM = {"content-type": "multipart/form-data; boundary=X"}
 PART = b'--X\r\nContent-Disposition: form-data; name="video"; filename="a"\r\n\r\n%s\r\n'
 

@@ -19,6 +19,7 @@ from motionfit.inference.bundle import Bundle
 from motionfit.serving.app import create_app
 from motionfit.serving.edge.key_file import add_key
 from motionfit.serving.settings import Settings
+from tests.conftest import wait_until
 from tests.serving.colour_bundles import (
     BROKEN,
     OTHER_NAMES,
@@ -29,15 +30,14 @@ from tests.serving.colour_bundles import (
 )
 from tests.serving.conftest import (
     LABELS,
+    RAW,
     SPEC,
     ServerProcess,
     colour_video,
     problem_of,
     serving,
-    wait_until,
 )
 
-RAW = {"content-type": "video/mp4"}
 COLOURS = dict(zip(LABELS, ((250, 0, 0), (0, 250, 0), (0, 0, 250)), strict=True))
 
 

@@ -10,9 +10,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.serving.conftest import LABELS, PATIENCE_SECONDS, ServerProcess, colour_video, head_of
+from tests.conftest import PATIENCE_SECONDS
+from tests.serving.conftest import LABELS, RAW, ServerProcess, colour_video, head_of
 
-RAW = {"content-type": "video/mp4"}
 COLOURS = [(r, g, b) for r, g, b in itertools.permutations((20, 90, 170, 250), 3)]
 CLIENTS, REQUESTS = 12, 12
 

@@ -10,7 +10,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.serving.conftest import PATIENCE_SECONDS, ServerProcess
+from tests.conftest import PATIENCE_SECONDS
+from tests.serving.conftest import ServerProcess
 
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 GOOD, BAD = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
