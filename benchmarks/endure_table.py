@@ -18,6 +18,7 @@ def endure_table(result: Result) -> Table:
         outcomes = {what: number for (first, what), number in figures.items() if first == kind}
         shown = ", ".join(f"{what}: {number:.0f}" for what, number in outcomes.items())
         table.add_row(kind, shown)
-    sizes = [size / MEBIBYTE for (first, _), size in figures.items() if first == "memory"]
-    table.add_row("memory, MiB", " ".join(f"{size:.0f}" for size in sizes))
+    for whose in ("memory", "own memory"):
+        sizes = [size / MEBIBYTE for (first, _), size in figures.items() if first == whose]
+        table.add_row(f"{whose}, MiB", " ".join(f"{size:.0f}" for size in sizes))
     return table

@@ -1,5 +1,6 @@
 """What a process and those it started take of the machine, read from /proc (Linux)."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,9 +17,9 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def proportional_bytes(pid: int) -> int:
-    """Memory of the process's family (PSS): what it shares with others counts by its share."""
-    return sum(_pss_bytes(one) for one in family(pid))
+def proportional_bytes(pids: Iterable[int]) -> int:
+    """Memory of processes (PSS): what one shares with others counts by its share."""
+    return sum(_pss_bytes(pid) for pid in pids)
 
 
 def zombies(pid: int) -> list[int]:

@@ -4,6 +4,8 @@ Run as ``python -m motionfit.inference.decode_worker FD LIMITS NICE``. Ends when
 """
 
 import contextlib
+import ctypes
+import gc
 import io
 import json
 import os
@@ -23,6 +25,7 @@ from motionfit.inference.sampling import Span
 from motionfit.inference.video import Clips, read_clips, read_windows
 
 _GRACE_SECONDS = 2.0
+_VIDEOS_PER_TIDYING = 16
 _CONNECTION = 3  # right after standard input, output and errors
 _DESCRIPTORS = _CONNECTION + 2  # and the file that is received
 # One black pixel.
@@ -38,6 +41,7 @@ def main() -> None:
     limits = DecodeLimits(**json.loads(sys.argv[2]))
     os.nice(int(sys.argv[3]))
     warm_up()
+    gc.freeze()
     with _connection(int(sys.argv[1])) as connection:
         limit_memory(limits.memory_bytes)
         os.dup2(1, 2)  # from here on, whatever writes to standard error is moved by a video
@@ -45,12 +49,21 @@ def main() -> None:
         with contextlib.suppress(EOFError, ConnectionError):
             send(connection, {"confined": measures})
             while True:
-                _serve_one(connection, limits)
+                for _ in range(_VIDEOS_PER_TIDYING):
+                    _serve_one(connection, limits)
+                _give_back_memory()
 
 
 def warm_up() -> None:
     """Import what reading a video imports late, while that is still possible."""
     read_clips(io.BytesIO(_SMALLEST_GIF), spec=SMALLEST_SPEC)
+
+
+def _give_back_memory() -> None:
+    """Let the system have what the last videos took, which otherwise grows from video to video."""
+    gc.collect()
+    with contextlib.suppress(AttributeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _connection(descriptor: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """The server's process: its socket, what it prints, how it stops."""
 
 import asyncio
+import ctypes
 import gc
 import logging
 import math
@@ -8,7 +9,7 @@ import resource
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from urllib.parse import urlunsplit
 
@@ -25,6 +26,7 @@ from motionfit.serving.work.reload import Reloader
 
 _DRAIN_SECONDS = 5
 _BACKLOG = 2048
+_M_ARENA_MAX, _M_TRIM_THRESHOLD = -8, -1  # of malloc.h
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ def serve(settings: Settings) -> None:
     configure_logging(settings.log_format)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     _raise_file_limit()
+    _give_back_freed_memory()
     with _listen(settings.host, settings.port) as listener:
         with _signals_held() as held:
             app = create_app(settings)
@@ -151,6 +154,14 @@ def _signals_held() -> Iterator[list[int]]:
     finally:
         for sig, handler in before.items():
             signal.signal(sig, handler)
+
+
+def _give_back_freed_memory() -> None:
+    """Without this glibc keeps memory in an arena for each thread, and more of it with time."""
+    with suppress(AttributeError, OSError):  # another C library
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_ARENA_MAX, 1)
+        mallopt(_M_TRIM_THRESHOLD, 1024**2)
 
 
 def _raise_file_limit() -> None:

@@ -1,9 +1,11 @@
 """Log lines: JSON objects, or text for a person. One record cannot look like another's line."""
 
 import logging
+import os
+import queue
 import re
-import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
@@ -15,13 +17,20 @@ KEY_PREFIX = "mf_"
 """What every API key begins with, so that it is known where it should not be."""
 _KEY = re.compile(rf"{KEY_PREFIX}[A-Za-z0-9_-]{{16,}}")
 _NOISY = ("uvicorn.error", "python_multipart")
+_STDERR = 2
+_MOST_WAITING = 10_000  # lines that nobody has read yet
+_LAST_LINES_SECONDS = 2.0  # that the end of the process may wait for them to be read
 
 log = logging.getLogger(__name__)
 
 
 def configure_logging(log_format: LogFormat) -> None:
-    """Send all records, warnings and threads' uncaught exceptions of this process to stderr."""
-    handler = _Handler(sys.stderr)
+    """Send all records, warnings and threads' uncaught exceptions of this process to stderr.
+
+    A reader of stderr that stops reading does not stop the server: then lines are lost, and
+    counted.
+    """
+    handler = _Handler()
     handler.setFormatter(_json() if log_format is LogFormat.JSON else _Text())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for noisy in _NOISY:
@@ -30,10 +39,43 @@ def configure_logging(log_format: LogFormat) -> None:
     threading.excepthook = _log_uncaught
 
 
-class _Handler(logging.StreamHandler):  # type: ignore[type-arg]
+class _Handler(logging.Handler):
+    """Hands the lines to a thread that writes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lost = 0
+        self._lines: queue.Queue[str | None] = queue.Queue(_MOST_WAITING)
+        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+
     def format(self, record: logging.LogRecord) -> str:
         record.request_id = request_id.get()
         return without_keys(super().format(record))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.put_nowait(f"{self.format(record)}\n")
+        except queue.Full:
+            self._lost += 1
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        with suppress(queue.Full):
+            self._lines.put_nowait(None)
+            self._thread.join(_LAST_LINES_SECONDS)
+        super().close()
+
+    def _write(self) -> None:
+        # Not through sys.stderr: its lock, held by a write that blocks, would fail the exit.
+        while line := self._lines.get():
+            rest = line.encode(errors="backslashreplace")
+            while rest:
+                rest = rest[os.write(_STDERR, rest) :]
+            if self._lost and self._lines.empty():
+                lost, self._lost = self._lost, 0
+                log.warning("%d log lines were lost, because stderr was not read", lost)
 
 
 class _Text(logging.Formatter):

@@ -46,7 +46,9 @@ class Engine:
 
         Raises BundleError, BackendError or MissingExtra.
         """
-        return cls(Bundle.open(settings.bundle), settings=settings)
+        # Resolved, so that a link that is moved meanwhile does not mix two bundles.
+        path = settings.bundle and settings.bundle.resolve()
+        return cls(Bundle.open(path), settings=settings)
 
     @property
     def backend(self) -> str:

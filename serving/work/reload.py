@@ -130,6 +130,7 @@ class Reloader:
                     for each in (engine, serving)
                 ]
             difference_of(new, old)
+            await engine.stretch()
         except BaseException:
             await engine.retire()
             raise

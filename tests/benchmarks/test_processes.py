@@ -39,14 +39,16 @@ def test_memory_is_that_of_a_process_and_its_children(parent: "subprocess.Popen[
     me, child = processes.family(parent.pid)
     assert me == parent.pid
     assert processes.family(child) == [child]
-    before = processes.proportional_bytes(me)
-    assert before > processes.proportional_bytes(child) > MEBIBYTE // 2
+    before = processes.proportional_bytes(processes.family(me))
+    assert before > processes.proportional_bytes([child]) > MEBIBYTE // 2
     assert parent.stdin is not None
     assert parent.stdout is not None
     parent.stdin.write(f"{64 * MEBIBYTE}\n")
     parent.stdin.flush()
     parent.stdout.readline()
-    assert processes.proportional_bytes(me) - before == pytest.approx(64 * MEBIBYTE, rel=0.1)
+    assert processes.proportional_bytes(processes.family(me)) - before == pytest.approx(
+        64 * MEBIBYTE, rel=0.1
+    )
 
 
 def test_zombies_and_what_is_gone_are_told_apart() -> None:
@@ -55,7 +57,7 @@ def test_zombies_and_what_is_gone_are_told_apart() -> None:
     while not processes.zombies(os.getpid()) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert processes.zombies(os.getpid()) == [process.pid]
-    assert processes.proportional_bytes(process.pid) == 0
+    assert processes.proportional_bytes([process.pid]) == 0
     process.wait()
     assert processes.zombies(os.getpid()) == []
     assert processes.family(process.pid) == [process.pid]

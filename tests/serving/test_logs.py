@@ -1,6 +1,7 @@
 """The server's log: a JSON object a line, each under its request's id, whatever clients send."""
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -14,8 +15,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.conftest import wait_until
-from tests.serving.conftest import RAW, ServerProcess, problem_of, serving
+from tests.conftest import PATIENCE_SECONDS, wait_until
+from tests.serving.conftest import COMMAND, RAW, ServerProcess, problem_of, serving
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +135,55 @@ def test_a_client_that_goes_away_is_logged(server: ServerProcess) -> None:
         connection.sendall(f"{head}Content-Type: video/mp4\r\n\r\nabc".encode())
     record = access_record(server, "gone")
     assert (record["status"], record["bytes_received"]) == (499, 3)
+
+
+def test_a_log_that_nobody_reads_stops_nothing(bundle: Path) -> None:
+    read, write = os.pipe()
+    arguments = [COMMAND, "--port", "0", "--bundle", bundle]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=write, text=True)
+    os.close(write)
+    try:
+        server = ServerProcess(process, temp=bundle, errors=bundle)
+        with httpx.Client(base_url=server.wait_ready().url, timeout=PATIENCE_SECONDS) as client:
+            # A pipe holds 64 KiB, the queue 10,000 lines.
+            for _ in range(600):
+                assert client.get("/" + "a" * 150).status_code == 404
+        assert len(os.read(read, 1 << 20)) > 60_000
+        assert server.stop() == 0
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(read)
+
+
+LOSING = """
+import logging, os, threading
+from motionfit.serving.edge.logs import configure_logging
+from motionfit.serving.settings import LogFormat
+
+read, write = os.pipe()
+os.dup2(write, 2)
+configure_logging(LogFormat.TEXT)
+log = logging.getLogger("any")
+for index in range(20_000):
+    log.info("line %d", index)
+threading.Timer(0.5, log.info, ["the end"]).start()
+text = ""
+while "the end" not in text or "lost" not in text:
+    text += os.read(read, 1 << 16).decode()
+print(text)
+"""
+
+
+def test_lines_that_nobody_reads_are_lost_and_counted() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOSING], capture_output=True, text=True, timeout=60
+    )
+    lines = done.stdout.splitlines()
+    kept = [line for line in lines if re.search(r" line \d+$", line)]
+    assert len(kept) > 10_000
+    (lost,) = re.findall(r"WARNING (\d+) log lines were lost, because", done.stdout)
+    assert int(lost) + len(kept) == 20_000
 
 
 FAILING = """
