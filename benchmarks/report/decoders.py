@@ -15,6 +15,7 @@ from av import VideoFrame
 from numpy.typing import NDArray
 
 from motionfit.benchmarks.engines import SETTLE_SECONDS
+from motionfit.benchmarks.reference_recipe import require_torchcodec
 from motionfit.benchmarks.report.networks import made_network
 from motionfit.benchmarks.report.systems import SMALL
 from motionfit.benchmarks.report.work import Work
@@ -23,7 +24,7 @@ from motionfit.benchmarks.rivals import Arrays, prove_equal
 from motionfit.benchmarks.timing import Case, measure
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import VideoReader
-from motionfit.inference.errors import BackendError, MissingExtra, require_extra
+from motionfit.inference.errors import BackendError
 from motionfit.inference.sampling import clip_starts, frames_on_screen, sample_times
 from motionfit.inference.video import read_frames
 
@@ -91,11 +92,9 @@ def _rgb(frame: VideoFrame) -> Frames:
 
 
 def _torchcodec(path: Path, indices: Sequence[int]) -> Frames:
-    require_extra("dev", "torchcodec")
-    try:
-        from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
-    except (ImportError, RuntimeError, OSError) as error:  # FFmpeg's libraries are not there
-        raise MissingExtra("TorchCodec cannot be loaded: it needs FFmpeg's libraries") from error
+    require_torchcodec()
+    from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
+
     decoder = VideoDecoder(str(path), dimension_order="NHWC", num_ffmpeg_threads=1)
     return np.asarray(decoder.get_frames_at(list(indices)).data.numpy(), np.uint8)
 
