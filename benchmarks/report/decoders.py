@@ -7,7 +7,9 @@ decoder is timed on a video only if there its frames are PyAV's.
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -93,9 +95,8 @@ def _rgb(frame: VideoFrame) -> Frames:
 
 def _torchcodec(path: Path, indices: Sequence[int]) -> Frames:
     require_torchcodec()
-    from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
-
-    decoder = VideoDecoder(str(path), dimension_order="NHWC", num_ffmpeg_threads=1)
+    decoders: Any = import_module("torchcodec.decoders")
+    decoder = decoders.VideoDecoder(str(path), dimension_order="NHWC", num_ffmpeg_threads=1)
     return np.asarray(decoder.get_frames_at(list(indices)).data.numpy(), np.uint8)
 
 
