@@ -23,8 +23,7 @@ from motionfit.inference.classifier import Classifier
 from motionfit.inference.errors import VideoError
 from motionfit.inference.video import read_frames
 from motionfit.serving.schemas import AnswerBody
-from tests.conftest import child_processes, open_files, running
-from tests.conftest import wait_until
+from tests.conftest import child_processes, open_files, running, wait_until
 from tests.serving.conftest import COMMAND, ServerProcess, problem_of, serving
 
 MUTANTS = 200
