@@ -260,10 +260,13 @@ def _video_stream(container: InputContainer, *, limits: DecodeLimits) -> VideoSt
 
 
 def demux(container: InputContainer, stream: VideoStream) -> Iterator[VideoPacket]:
-    """The stream's packets up to the end of the file, or to where it is cut."""
+    """The stream's packets up to the end of the file, or to where it is cut.
+
+    Behind the last packet PyAV looks for tracks that were found on the way, and may fail over them.
+    """
     try:
         for packet in container.demux(stream):
             if packet.size:
                 yield packet
-    except av.FFmpegError:
+    except (av.FFmpegError, IndexError):
         return

@@ -143,13 +143,18 @@ def remux(
     *,
     change: Callable[[Sequence[av.Packet]], object] | None = None,
     container_options: dict[str, str] | None = None,
+    add: Callable[[OutputContainer], av.Packet | None] = lambda _: None,
 ) -> Path:
-    """Copy the packets of ``source``, after ``change`` was done to them."""
+    """Copy the packets of ``source``, after ``change`` was done to them, behind that which ``add``
+    gives of a track that it adds.
+    """
     with (
         av.open(source) as old,
         av.open(target, "w", container_options=container_options or {}) as new,
     ):
         stream = new.add_stream_from_template(old.streams.video[0])
+        if (added := add(new)) is not None:
+            new.mux(added)
         packets = [packet for packet in old.demux(video=0) if packet.size]
         if change:
             change(packets)
