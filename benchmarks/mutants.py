@@ -22,13 +22,18 @@ from motionfit.benchmarks.server_process import running_server
 from motionfit.benchmarks.session import Session
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.clip import ClipSpec
-from motionfit.inference.errors import DecoderCrashed, DecodeTimeout, VideoError
+from motionfit.inference.errors import (
+    DecoderCrashed,
+    DecoderFailed,
+    DecodeTimeout,
+    VideoError,
+)
 from motionfit.inference.isolation import DecoderProcess
 from motionfit.inference.video import read_frames
 
 KIND = "mutants"
 ANSWERED, UNEXPECTED = "answered", "unexpected"
-SPECTACULAR = {DecoderCrashed.code, DecodeTimeout.code, UNEXPECTED}
+SPECTACULAR = {DecoderCrashed.code, DecodeTimeout.code, DecoderFailed.code, UNEXPECTED}
 """Outcomes that are listed one by one."""
 REMADE_FRAMES, REMADE_SIDE = 25, 64
 TIMEOUT_SECONDS = 60.0
@@ -184,8 +189,8 @@ def mutants_result(
         ],
         targets=[
             Target.of(
-                "outcomes that are neither an answer nor a VideoError",
-                count[UNEXPECTED],
+                "outcomes that are neither an answer nor a refusal",
+                count[UNEXPECTED] + count[DecoderFailed.code],
                 unit="mutants",
                 at_most=0,
             ),

@@ -8,7 +8,7 @@ import numpy as np
 
 from motionfit.inference import errors
 from motionfit.inference.decoding import VideoInfo
-from motionfit.inference.errors import VideoError
+from motionfit.inference.errors import DecoderFailed, VideoError
 from motionfit.inference.video import Clips
 
 _LONGEST_TEXT = 1000
@@ -34,8 +34,11 @@ def clips_of(answer: Any, pixels: bytearray, *, shape: tuple[int, ...], counts: 
     """The clips of an answer. Raises the VideoError that it tells of, and anything at a lie."""
     if "error" in answer:
         codec = answer["codec"]
-        error = _ERRORS.get(answer["error"], VideoError)
-        raise error(_text(answer["message"]), codec=codec if codec is None else _text(codec))
+        kind = _ERRORS.get(answer["error"], VideoError)
+        error = kind(_text(answer["message"]), codec=codec if codec is None else _text(codec))
+        if isinstance(error, DecoderFailed):
+            error.add_note("\n".join(["In the decoding process:", *map(_text, answer["calls"])]))
+        raise error
     frames = np.frombuffer(pixels, np.uint8).reshape(-1, *shape)
     count, left = len(frames), int(answer["left"])
     if not (counts.least <= count <= counts.most and 0 <= left <= counts.total - count):

@@ -20,6 +20,9 @@ DECODERS = frozenset(
         *("rawvideo", "utvideo"),
     }
 )
+_CODED_AS = {"flv": "flv1", "libdav1d": "av1", "msmpeg4": "msmpeg4v3"}
+CODECS = frozenset(_CODED_AS.get(name, name) for name in DECODERS)
+"""FFmpeg's names of the codecs that they decode."""
 ACCEPTED_CODECS = (
     "H.264, H.265, AV1, VP8, VP9, Motion JPEG, MPEG-1, -2 and -4, H.263, Microsoft's MPEG-4, WMV, "
     "VC-1, VP6, Theora, ProRes, DNxHD, DV, GIF, PNG and the lossless FFV1, HuffYUV, Ut Video, "

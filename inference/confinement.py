@@ -19,6 +19,15 @@ import platform
 import resource
 import struct
 import sys
+from contextlib import suppress
+
+MEASURES = {
+    "limits": "limits of the kernel",
+    "no_new_privileges": "no_new_privs",
+    "shut_paths": "Landlock",
+    "filter_calls": "seccomp",
+}
+"""What ``confine`` may return -> the kernel's name of it."""
 
 _PR_SET_SECCOMP = 22
 _PR_SET_NO_NEW_PRIVS = 38
@@ -128,6 +137,12 @@ def limit_memory(more_bytes: int) -> None:
         pages = int(statm.read().split()[0])
     _cap(resource.RLIMIT_AS, pages * resource.getpagesize() + more_bytes)
     _cap(resource.RLIMIT_CORE, 0)
+
+
+def volunteer_when_memory_is_short() -> None:
+    """Be what the kernel ends first when the machine has no more memory, where it may be told."""
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")
 
 
 def confine(*, descriptors: int) -> tuple[str, ...]:

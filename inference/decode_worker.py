@@ -12,20 +12,25 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, BinaryIO
 
+# PyAV imports this late, for a file with subtitles.
+import av.subtitles.codeccontext  # noqa: F401
+
 from motionfit.inference.clip import ClipSpec
-from motionfit.inference.confinement import confine, limit_memory
+from motionfit.inference.confinement import confine, limit_memory, volunteer_when_memory_is_short
 from motionfit.inference.decoding import DecodeLimits
-from motionfit.inference.errors import DecoderCrashed, VideoError, VideoTooLarge
+from motionfit.inference.errors import DecoderFailed, VideoError, VideoTooLarge
 from motionfit.inference.messages import send
 from motionfit.inference.sampling import Span
 from motionfit.inference.video import Clips, read_clips, read_windows
 
 _GRACE_SECONDS = 2.0
 _VIDEOS_PER_TIDYING = 16
+_MOST_CALLS_TOLD = 20  # of a traceback
 _CONNECTION = 3  # right after standard input, output and errors
 _DESCRIPTORS = _CONNECTION + 2  # and the file that is received
 # One black pixel.
@@ -43,6 +48,7 @@ def main() -> None:
     warm_up()
     gc.freeze()
     with _connection(int(sys.argv[1])) as connection:
+        volunteer_when_memory_is_short()
         limit_memory(limits.memory_bytes)
         os.dup2(1, 2)  # from here on, whatever writes to standard error is moved by a video
         measures = confine(descriptors=_DESCRIPTORS)
@@ -122,11 +128,20 @@ def _answers(
         message = f"decoding needs more than the {limits.memory_bytes} bytes of memory allowed"
         yield _error(VideoTooLarge.code, message)
     except Exception as error:  # standard error is shut: the parent says it
-        yield _error(DecoderCrashed.code, f"the decoder failed on this video: {error!r:.200}")
+        message, pixels = _error(DecoderFailed.code, f"the decoder failed: {error!r:.200}")
+        yield message | {"calls": _calls(error)}, pixels
 
 
 def _error(code: str, message: str, *, codec: str | None = None) -> tuple[dict[str, Any], bytes]:
     return {"error": code, "message": message, "codec": codec}, b""
+
+
+def _calls(error: Exception) -> list[str]:
+    """Where an error was raised, a line for each call, the innermost last. Source cannot be read
+    here.
+    """
+    calls = list(traceback.walk_tb(error.__traceback__))[-_MOST_CALLS_TOLD:]
+    return [f"{frame.f_code.co_filename}:{line} in {frame.f_code.co_name}" for frame, line in calls]
 
 
 def _read(file: BinaryIO, request: dict[str, Any], limits: DecodeLimits) -> Iterator[Clips]:

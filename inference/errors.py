@@ -11,6 +11,7 @@ MotionfitError
 │   ├── TooManyWindows      too-many-windows     more sliding windows than allowed
 │   ├── DecodeTimeout       decode-timeout       decoding took longer than allowed
 │   └── DecoderCrashed      decoder-crashed      the decoding process died on this video
+│       └── DecoderFailed   decoder-failed       ... or met an error that nobody foresaw: a bug
 ├── Cancelled               cancelled            whoever asked no longer waits for the answer
 ├── BundleError             bad-bundle           a bundle is missing, changed or not understood
 ├── DatasetError            bad-dataset          a data set cannot be read as described
@@ -96,6 +97,15 @@ class DecoderCrashed(VideoError):
     """The decoding process died on this video."""
 
     code = "decoder-crashed"
+
+
+class DecoderFailed(DecoderCrashed):
+    """The decoding process met an error on this video that nobody foresaw: a bug, not a refusal.
+
+    Its note says where. The process goes on.
+    """
+
+    code = "decoder-failed"
 
 
 class Cancelled(MotionfitError):

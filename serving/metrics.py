@@ -1,6 +1,6 @@
 """What the server counts and times, for Prometheus. Labels never hold what a client sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from prometheus_client import (
     CollectorRegistry,
@@ -11,19 +11,13 @@ from prometheus_client import (
     disable_created_metrics,
 )
 
+from motionfit.inference.codecs import CODECS
+from motionfit.inference.confinement import MEASURES
+
 STAGES = ("receive", "queue", "decode", "batch", "infer", "post", "total")
 RESTARTS = ("crashed", "timeout", "cancelled", "recycled")
 RELOADS = ("done", "failed")
 OTHER = "other"
-# What a video may be coded with here, by FFmpeg's names; a label for each and no more.
-# fmt: off
-CODECS = frozenset((
-    "av1", "dirac", "dnxhd", "ffv1", "flv1", "gif", "h261", "h263", "h264", "hevc", "huffyuv",
-    "indeo3", "indeo4", "indeo5", "mjpeg", "mpeg1video", "mpeg2video", "mpeg4", "msmpeg4v1",
-    "msmpeg4v2", "msmpeg4v3", "png", "prores", "rawvideo", "theora", "vc1", "vp3", "vp6",
-    "vp6f", "vp8", "vp9", "webp", "wmv1", "wmv2", "wmv3",
-))
-# fmt: on
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120, 600)
 _COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -62,6 +56,12 @@ class Metrics:
             "motionfit_decoder_restarts",
             "Decoding processes that were replaced.",
             ["reason"],
+            registry=registry,
+        )
+        self._confinement = Gauge(
+            "motionfit_decoder_confinement",
+            "1 for each measure that confines decoding processes, 0 where the kernel lacks it.",
+            ["measure"],
             registry=registry,
         )
         self._batch_clips = Histogram(
@@ -107,6 +107,11 @@ class Metrics:
     def decoder_restarted(self, reason: str) -> None:
         """A decoding process was replaced; ``reason`` is one of RESTARTS."""
         self._restarts.labels(_one_of(reason, RESTARTS)).inc()
+
+    def confined(self, held: Collection[str]) -> None:
+        """Decoding processes are confined by ``held``, of ``confinement.MEASURES``."""
+        for measure in MEASURES:
+            self._confinement.labels(measure).set(measure in held)
 
     def batch(self, *, clips: int, requests: int) -> None:
         """The model was given ``clips`` of ``requests`` requests at once."""

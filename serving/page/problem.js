@@ -6,6 +6,7 @@ const MOST_TRIES = 5;
 const ADVICE = {
   "unreadable-video": "The file may be damaged or cut off. If it plays elsewhere, save it again, for example as MP4.",
   "decoder-crashed": "The file may be damaged. If it plays elsewhere, save it again, for example as MP4.",
+  "decoder-failed": "The reason is in the server's log. If the video plays elsewhere, save it again, for example as MP4.",
   unreachable: "Check that the server runs and that you are connected, then try again.",
   "internal-error": "The reason is in the server's log. Trying again may help.",
 };

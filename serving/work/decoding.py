@@ -56,6 +56,11 @@ class DecoderPool:
         first = self._decoders[: self._size]
         self._starts = [decoder.submit(decoder.process.start) for decoder in first]
 
+    @property
+    def confinement(self) -> tuple[str, ...]:
+        """What its processes gave up, of ``confinement.MEASURES``; known once they started."""
+        return self._decoders[0].process.confinement
+
     async def start(self) -> None:
         """Wait for the processes that ``open`` began to start, and begin to start the others.
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from motionfit.inference.classifier import Answer
 from motionfit.inference.clip import ClipSpec
-from motionfit.inference.errors import BackendError, VideoError
+from motionfit.inference.confinement import MEASURES
+from motionfit.inference.errors import BackendError, DecoderFailed, VideoError
 from motionfit.inference.runner import Output
 from motionfit.inference.video import Clips
 from motionfit.inference.warmup import made_clip
@@ -96,6 +97,8 @@ class Pipeline:
                 raise deadline.waited(retry_after_seconds=seconds) from None
             except VideoError as error:
                 self.metrics.decode_failed(codec=error.codec, code=error.code)
+                if isinstance(error, DecoderFailed):
+                    log.error("a bug in decoding", exc_info=error)
                 raise
             # For a few clips it takes a tenth of a millisecond, as long as changing threads.
             return await asyncio.to_thread(look.answer) if ask.timeline else look.answer()
@@ -132,6 +135,7 @@ class Pipeline:
         started = time.perf_counter()
         try:
             await self._videos.decoders.start()
+            self._tell_confinement()
             await check(self.engine, await self.read_check_clip(self.engine.bundle.spec))
             await self.engine.stretch()
         except Exception as error:
@@ -151,6 +155,16 @@ class Pipeline:
 
     def _lane(self, ask: Ask) -> Lane:
         return self._timelines if ask.timeline else self._videos
+
+    def _tell_confinement(self) -> None:
+        held = self._videos.decoders.confinement
+        self.metrics.confined(held)
+        if missing := [name for measure, name in MEASURES.items() if measure not in held]:
+            log.warning(
+                "this kernel or container lacks %s: what breaks into a decoder is held by the "
+                "other measures alone",
+                " and ".join(missing),
+            )
 
     def _introduce(self, engine: Engine) -> None:
         engine.on_batch = self._count

@@ -15,9 +15,10 @@ from motionfit.benchmarks.mutants import (
     written,
 )
 from motionfit.benchmarks.result import Result, read_result
+from motionfit.benchmarks.session import Session
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.clip import ClipSpec
-from motionfit.inference.errors import DecoderCrashed
+from motionfit.inference.errors import DecoderCrashed, DecoderFailed
 from motionfit.inference.isolation import DecoderProcess
 from tests.conftest import child_processes
 
@@ -97,6 +98,31 @@ def test_an_error_that_nobody_expects_is_no_outcome_to_be_proud_of(
     monkeypatch.setattr(DecoderProcess, "read_clips", read_clips)
     (outcome,) = outcomes_of(mutants_of([original], count=1, seed=0), spec=spec, workers=1)
     assert (outcome.code, outcome.detail) == ("unexpected", "IndexError: out of range")
+
+
+def test_a_bug_in_the_decoder_misses_the_target(
+    original: Original, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_clips(self: DecoderProcess, source: Any, **_: Any) -> Any:
+        raise DecoderFailed("the decoder failed: IndexError()")
+
+    monkeypatch.setattr(DecoderProcess, "read_clips", read_clips)
+    opened = Bundle.open(bundle)
+    outcomes = list(
+        outcomes_of(mutants_of([original], count=1, seed=0), spec=opened.spec, workers=1)
+    )
+    result = mutants.mutants_result(
+        outcomes,
+        mutants.Plan(bundle=None, videos=(), count=1, http=0, workers=1, seed=0),
+        bundle=opened,
+        records=[],
+        different=[],
+        session=Session.start(command="mutants", seed=0),
+    )
+    assert [(target.value, target.met) for target in result.targets] == [(1, False), (0, True)]
+    assert [fault.what for fault in result.faults] == [
+        "decoder-failed: the decoder failed: IndexError()"
+    ]
 
 
 def test_a_server_that_says_something_else_is_noticed(original: Original, bundle: Path) -> None:

@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -19,7 +20,7 @@ import pytest
 from motionfit.inference import decoder_child
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import DecodeLimits
-from motionfit.inference.errors import DecoderCrashed, MotionfitError, VideoError
+from motionfit.inference.errors import DecoderFailed, MotionfitError, VideoError
 from motionfit.inference.isolation import DecoderProcess
 from tests.conftest import PATIENCE_SECONDS, wait_until
 
@@ -269,6 +270,12 @@ def test_limits_of_a_child_are_down(made_clip_path: Path) -> None:
     assert status["NoNewPrivs"] == "1"
 
 
+def test_a_child_is_the_first_to_go_when_memory_is_short() -> None:
+    with DecoderProcess() as decoder:
+        decoder.start()
+        assert lines(Path(f"/proc/{decoder.pid}/oom_score_adj")) == ["1000"]
+
+
 def lines(path: Path) -> list[str]:
     return path.read_text().splitlines()
 
@@ -357,8 +364,13 @@ decode_worker._read = broken
 decode_worker.main()
 """
     (tmp_path / "broken.py").write_text(worker)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setattr(decoder_child, "WORKER", "broken")
-    with DecoderProcess() as decoder, pytest.raises(DecoderCrashed, match="ZeroDivisionError"):
-        decoder.read_clips(made_clip_path, spec=SPEC)
+    with DecoderProcess() as decoder:
+        for _ in range(2):
+            with pytest.raises(DecoderFailed, match="ZeroDivisionError") as failure:
+                decoder.read_clips(made_clip_path, spec=SPEC)
+        assert decoder.jobs == 2
+    (note,) = failure.value.__notes__
+    assert re.fullmatch(r"In the decoding process:\n(.+:\d+ in .+\n)+.+broken.py:6 in broken", note)
     assert capfd.readouterr() == ("", "")

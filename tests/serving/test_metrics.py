@@ -7,9 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from av import Codec
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from motionfit.inference.codecs import DECODERS
+from motionfit.inference.confinement import MEASURES
 from motionfit.serving.metrics import OTHER, RESTARTS, STAGES, Metrics
 from tests.conftest import wait_until
 from tests.serving.conftest import RAW, ServerProcess, serving
@@ -148,6 +151,7 @@ def test_every_label_value_is_one_of_a_few() -> None:
         metrics.decode_failed(codec=f"codec-{number}", code="unreadable-video")
         metrics.decoder_restarted(f"reason-{number}")
         metrics.reloaded(f"outcome-{number}")
+        metrics.confined([f"measure-{number}"])
         metrics.serve_model(name="student", version=str(number), backend="onnxruntime/cpu")
     labels = {
         (name, value)
@@ -159,3 +163,13 @@ def test_every_label_value_is_one_of_a_few() -> None:
     assert {v for n, v in labels if n == "codec"} == {OTHER}
     assert {v for n, v in labels if n == "reason"} == {*RESTARTS, OTHER}
     assert {v for n, v in labels if n == "version"} == {"99"}
+    assert {v for n, v in labels if n == "measure"} == set(MEASURES)
+
+
+def test_each_codec_that_is_accepted_has_a_name_of_its_own() -> None:
+    metrics = Metrics()
+    accepted = {Codec(name, "r").canonical_name for name in DECODERS}
+    for codec in accepted:
+        metrics.decode_failed(codec=codec, code="decode-timeout")
+    samples = [sample for family in metrics.registry.collect() for sample in family.samples]
+    assert {s.labels["codec"] for s in samples if "codec" in s.labels} == accepted
