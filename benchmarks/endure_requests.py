@@ -1,6 +1,7 @@
 """The mixture of requests that a server must endure: good, bad, hostile, slow, cut off."""
 
 import random
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from motionfit.benchmarks.damage import damaged
 from motionfit.benchmarks.hostile import gif, hostile_files
 from motionfit.benchmarks.wire import Address, Piece, Request
+from motionfit.inference.warmup import made_clip
 
 WEIGHTS: Mapping[str, float] = {
     "video": 40,
@@ -24,8 +26,11 @@ WEIGHTS: Mapping[str, float] = {
 }
 """Of a hundred requests."""
 DAMAGED = 200
+PADDING_BYTES = 3 * 1024**2
+"""Of the large video; the server receives what has more than one MiB into a file."""
 IDLE_SECONDS = 2.0
 """What the server under test allows an upload to pause."""
+LARGE = "a large video"
 RAW = {"Content-Type": "application/octet-stream"}
 PARAMETERS = ("clips=1&top=1", "embedding=true", "top=3", "start=0.2&end=0.8", "deadline=20")
 
@@ -57,7 +62,9 @@ def scripts_of(address: Address, videos: Sequence[Path], *, seed: int) -> list[S
         *_bad(address, min(contents.values(), key=len)),
         *_damaged(address, contents, seed=seed),
         *_hostile(address),
+        *_good(address, LARGE, padded(made_clip())),
         *(one for name, content in contents.items() for one in _cut(address, name, content, rng)),
+        *_cut(address, LARGE, padded(made_clip()), rng),
         *(one for name, content in contents.items() for one in _slow(address, name, content)),
     ]
 
@@ -68,6 +75,11 @@ def drawn(scripts: Sequence[Script], *, count: int, seed: int) -> list[Script]:
     kinds = {kind: [one for one in scripts if one.kind == kind] for kind in WEIGHTS}
     chosen = rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=count)
     return [rng.choice(kinds[kind]) for kind in chosen]
+
+
+def padded(mp4: bytes) -> bytes:
+    """The same video with a box at its end that means nothing."""
+    return mp4 + struct.pack(">I4s", PADDING_BYTES, b"free") + bytes(PADDING_BYTES - 8)
 
 
 def _good(address: Address, name: str, video: bytes) -> list[Script]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from motionfit.benchmarks.endure_requests import Script
-from motionfit.benchmarks.load_plan import fingerprint
+from motionfit.benchmarks.load_plan import alike, fingerprint
 from motionfit.benchmarks.result import Fault
 from motionfit.benchmarks.wire import Address, Connection, Exchange
 
@@ -89,7 +89,7 @@ class Endurer:
         self.count[script.kind, str(seen[0])] += 1
         if script.exact:
             expected = self.right.get(script)
-            if expected is not None and seen != expected:
+            if expected is not None and not alike(list(seen), list(expected)):
                 self._fault(script, f"{seen} instead of {expected}")
         elif seen[0] not in script.statuses:
             self._fault(script, f"{seen} instead of one of {sorted(script.statuses)}")

@@ -25,6 +25,7 @@ from motionfit.benchmarks.load_plan import (
     KnownVideo,
     LoadPlan,
     Sent,
+    alike,
     fingerprint,
 )
 from motionfit.benchmarks.wire import Address, Connection, Exchange, Request
@@ -160,7 +161,7 @@ def _json(body: bytes) -> dict[str, Any]:
 
 def _is_right(answer: dict[str, Any], video: KnownVideo) -> bool:
     with suppress(KeyError):
-        return fingerprint(answer) == video.fingerprint
+        return alike(fingerprint(answer), video.fingerprint)
     return False
 
 

@@ -10,13 +10,11 @@ from typing import Any
 from motionfit.benchmarks.asked_alone import Endpoint
 from motionfit.benchmarks.bare_pipeline import BarePipeline
 from motionfit.benchmarks.client import Client, Reply
-from motionfit.benchmarks.load_plan import fingerprint
+from motionfit.benchmarks.load_plan import alike, fingerprint
 from motionfit.benchmarks.result import Ratio, ResultError, TimedCase
 from motionfit.benchmarks.timing import Case, measure
 from motionfit.serving.schemas import AnswerBody
 
-TOLERANCE = 1e-3
-"""Largest difference of a score."""
 SETTLE_SECONDS = 0.05
 """Before each request: threads of a runtime go on spinning for a while after an answer."""
 
@@ -39,7 +37,7 @@ def require_equal(client: Client, endpoint: Endpoint, pipeline: BarePipeline, vi
     found = reply.json()
     scores, others = _scores(expected), _scores(found)
     apart = max(abs(scores[label] - others.get(label, 0.0)) for label in scores)
-    if fingerprint(found) != fingerprint(expected) or apart > TOLERANCE:
+    if not alike(fingerprint(found), fingerprint(expected)):
         raise ResultError(
             f"{video.name}: the server and the pipeline in Python give different answers, "
             f"scores up to {apart:.3g} apart; nothing was timed"

@@ -83,7 +83,13 @@ def answer(label: str) -> dict[str, Any]:
         "duration_seconds": 1.0,
         "notes": [],
     }
-    return {"label": label, "video": video, "clips": [{"start_seconds": 0, "end_seconds": 1}]}
+    clips = [{"start_seconds": 0, "end_seconds": 1}]
+    return {
+        "label": label,
+        "video": video,
+        "clips": clips,
+        "top": [{"label": label, "score": 0.75}],
+    }
 
 
 def _problem(status: int, code: str) -> Response:

@@ -8,14 +8,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from motionfit.benchmarks.endure import CHECKPOINTS, Left
-from motionfit.benchmarks.endure_requests import WEIGHTS, Script, drawn, scripts_of
+from motionfit.benchmarks.endure_requests import WEIGHTS, Script, drawn, padded, scripts_of
 from motionfit.benchmarks.endurer import Endurer
 from motionfit.benchmarks.hostile import gif, hostile_files
 from motionfit.benchmarks.result import Result, read_result
 from motionfit.benchmarks.wire import Address
+from motionfit.inference.video import read_frames
+from motionfit.inference.warmup import made_clip
+from motionfit.serving.edge.uploads import _PIECE_BYTES
 from tests.benchmarks.stub_server import answer
 
 Bench = Callable[..., Any]
@@ -74,6 +78,19 @@ def test_the_mixture_has_every_kind_in_its_share(red_and_blue: list[Path]) -> No
     assert len(set(names)) == len(names)
 
 
+def test_the_large_video_is_received_into_a_file_and_shows_what_the_plain_one_does(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "plain.mp4").write_bytes(made_clip())
+    (tmp_path / "large.mp4").write_bytes(padded(made_clip()))
+    assert (tmp_path / "large.mp4").stat().st_size > _PIECE_BYTES
+    plain, large = (
+        read_frames(tmp_path / name, short_side=64) for name in ("plain.mp4", "large.mp4")
+    )
+    np.testing.assert_array_equal(large.frames, plain.frames)
+    assert large.info == plain.info
+
+
 def test_hostile_files_are_what_they_say() -> None:
     files = hostile_files()
     assert len(files) == 10
@@ -120,7 +137,7 @@ def played(one: Script, *answers: tuple[int, dict[str, Any]]) -> Endurer:
     return endurer
 
 
-RED, BLUE = ({**answer(label), "top": []} for label in ("red", "blue"))
+RED, BLUE = answer("red"), answer("blue")
 
 
 def test_another_answer_than_alone_is_a_fault() -> None:
@@ -131,6 +148,15 @@ def test_another_answer_than_alone_is_a_fault() -> None:
     assert "blue" in fault.what
     (fault,) = played(script(400), (400, {"code": "x"}), (400, {"code": "y"})).faults
     assert fault.what == "(400, 'y') instead of (400, 'x')"
+
+
+def test_the_answer_for_another_video_of_the_same_class_is_a_fault() -> None:
+    def scored(score: float) -> dict[str, Any]:
+        return {**RED, "top": [{"label": "red", "score": score}]}
+
+    assert played(script(200), (200, scored(0.75)), (200, scored(0.7504))).faults == []
+    (fault,) = played(script(200), (200, scored(0.75)), (200, scored(0.76))).faults
+    assert "0.76" in fault.what
 
 
 def test_a_status_that_is_not_allowed_is_a_fault() -> None:
