@@ -135,8 +135,8 @@ def from_command_line(
 def server(toy_bundle: Path) -> Iterator[ServerProcess]:
     with serving("--bundle", toy_bundle, "--decoders", 1) as running:
         server = running.wait_ready()
-        # One at work, and begun after it is ready: one to spare, and that of timelines.
-        wait_until(lambda: len(server.children()) == 3)
+        # One at work, and begun after it is ready: one to spare, and two of timelines.
+        wait_until(lambda: len(server.children()) == 4)
         yield server
 
 

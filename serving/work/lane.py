@@ -18,6 +18,7 @@ from motionfit.serving.work.decoding import DecoderPool
 # and timelines come last.
 _VIDEOS_NICE = 5
 _TIMELINES_NICE = 10
+_LEAST_TIMELINES = 2  # at a time, so that a short one does not wait for a long one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +38,11 @@ class Lane:
 
     @classmethod
     def of_timelines(cls, settings: Settings, *, metrics: Metrics) -> Self:
-        """The lane for timelines: one at a time, and only where the others leave room."""
+        """The lane for timelines: a few at a time, and only where the others leave room."""
+        size = max(_LEAST_TIMELINES, settings.decoders)
         return cls(
-            admission=Admission(settings.queue_size, servers=1),
-            decoders=_pool(settings, metrics, size=1, nice=_TIMELINES_NICE),
+            admission=Admission(settings.queue_size, servers=size),
+            decoders=_pool(settings, metrics, size=size, nice=_TIMELINES_NICE),
         )
 
     @contextmanager

@@ -26,8 +26,8 @@ def server(bundle: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def children(server: ServerProcess) -> list[int]:
-    """All of its children, idle: that at work, the spare one, and that of timelines."""
-    wait_until(lambda: len(server.children()) == 3 and classify_is_idle(server))
+    """All of its children, idle: that at work, the spare one, and two of timelines."""
+    wait_until(lambda: len(server.children()) == 4 and classify_is_idle(server))
     return server.children()
 
 
@@ -55,7 +55,7 @@ def test_decoder_killed_in_mid_decode_costs_one_request(
     assert (problem.status, problem.code) == (422, "decoder-crashed")
     assert classify(server, clip).status_code == 200
     assert not running(child)
-    wait_until(lambda: len(server.children()) == 3)
+    wait_until(lambda: len(server.children()) == 4)
     assert metric(server, RESTARTS % "crashed") == before + 1
 
 
@@ -66,7 +66,7 @@ def test_decoder_that_hangs_costs_one_request(
         problem = problem_of(classify(server, clip))
         assert (problem.status, problem.code) == (504, "decode-timeout")
     assert classify(server, clip).status_code == 200
-    wait_until(lambda: len(server.children()) == 3)
+    wait_until(lambda: len(server.children()) == 4)
     assert len(set(server.children()) - set(children)) == 1
 
 
@@ -87,27 +87,27 @@ def test_death_of_an_idle_decoder_costs_nothing_and_nobody_waits_for_another(
         answer = classify(server, clip).raise_for_status().json()
         assert answer["timings_ms"]["queue"] < 1000 * PATIENCE_SECONDS / 3
     assert classify(server, clip, "?timeline=true").status_code == 200
-    wait_until(lambda: len(server.children()) == 3)
+    wait_until(lambda: len(server.children()) == 4)
     assert not set(server.children()) & set(children)
 
 
 def test_decoder_is_replaced_after_its_number_of_videos(bundle: Path, clip: bytes) -> None:
     with serving("--bundle", bundle, decoders=1, decoder_jobs=2) as server:
         server.wait_ready()
-        wait_until(lambda: len(server.children()) == 3)
+        wait_until(lambda: len(server.children()) == 4)
         first = set(server.children())
         for _ in range(8):
             assert classify(server, clip).status_code == 200
         assert metric(server, RESTARTS % "recycled") >= 3
         assert metric(server, RESTARTS % "crashed") == 0
-        wait_until(lambda: len(server.children()) == 3)
-        assert len(set(server.children()) & first) == 1  # that of timelines
+        wait_until(lambda: len(server.children()) == 4)
+        assert len(set(server.children()) & first) == 2  # those of timelines
 
 
 def test_decoders_are_nicer_than_the_server(server: ServerProcess, children: list[int]) -> None:
     own = os.getpriority(os.PRIO_PROCESS, server.process.pid)
     nice = sorted(os.getpriority(os.PRIO_PROCESS, child) for child in children)
-    assert nice == [min(own + more, 19) for more in (5, 5, 10)]
+    assert nice == [min(own + more, 19) for more in (5, 5, 10, 10)]
 
 
 def test_long_video_does_not_keep_short_ones_waiting(
@@ -121,3 +121,15 @@ def test_long_video_does_not_keep_short_ones_waiting(
         assert classify(server, clip).status_code == 200
         assert not timeline.done() or time.monotonic() - started > 2
         assert problem_of(timeline.result()).code == "decode-timeout"
+
+
+def test_long_timeline_does_not_keep_short_ones_waiting(
+    server: ServerProcess, children: list[int], slow_video: Path, clip: bytes
+) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        long = thread.submit(classify, server, slow_video.read_bytes(), "?timeline=true&stride=5")
+        wait_until(lambda: bool(server.decoding()))
+        answer = classify(server, clip, "?timeline=true").raise_for_status().json()
+        assert not long.done()
+        assert answer["timings_ms"]["queue"] < 1000
+        assert problem_of(long.result()).code == "decode-timeout"

@@ -26,7 +26,7 @@ def server(bundle: Path) -> Iterator[ServerProcess]:
 @pytest.fixture(autouse=True)
 def idle_before_and_after(server: ServerProcess, clip: bytes) -> Iterator[None]:
     def idle() -> bool:
-        return len(server.children()) == 3 and not server.videos() and not server.decoding()
+        return len(server.children()) == 4 and not server.videos() and not server.decoding()
 
     wait_until(idle)
     yield

@@ -67,7 +67,7 @@ def test_answers_do_not_wait_for_delayed_acknowledgements(server: ServerProcess)
 
 
 def test_requests_leave_no_file_and_no_further_process(server: ServerProcess, clip: bytes) -> None:
-    wait_until(lambda: len(server.children()) == 4)  # two, one to spare, and that of timelines
+    wait_until(lambda: len(server.children()) == 5)  # two, one to spare, and two of timelines
     children = server.children()
     for video in (clip, b"no video" * 1000, clip[:-2000]):
         classify(server, video)
@@ -164,7 +164,7 @@ def test_variables_are_settings_too_and_flags_win(
     monkeypatch.setenv("MOTIONFIT_DECODERS", "3")
     with serving("--decoders", 1) as server:
         server.wait_ready()
-        wait_until(lambda: len(server.children()) == 3)
+        wait_until(lambda: len(server.children()) == 4)
         assert problem_of(classify(server, b"x" * 1001)).code == "upload-too-large"
 
 

@@ -31,7 +31,7 @@ def server(bundle: Path) -> Iterator[ServerProcess]:
     settings = {"decoders": 1, "queue_size": 2, "max_uploads": 3, "max_connections": 40}
     with serving("--bundle", bundle, decode_timeout_seconds=30, **PATIENT, **settings) as running:
         running.wait_ready()
-        wait_until(lambda: len(running.children()) == 3)
+        wait_until(lambda: len(running.children()) == 4)
         yield running
 
 
@@ -75,7 +75,7 @@ def test_upload_that_ends_when_the_queue_is_full_is_refused_after_its_last_byte(
 
 
 def test_timelines_have_a_queue_of_their_own(server: ServerProcess, clip: bytes) -> None:
-    wait_until(lambda: len(server.children()) == 3)
+    wait_until(lambda: len(server.children()) == 4)
     with ThreadPoolExecutor(1) as thread, full_queue(server, clip):
         timeline = thread.submit(classify, server, clip, "?timeline=true")
         wait_until(lambda: len(server.videos()) == 4)
