@@ -128,8 +128,8 @@ def _answers(
         message = f"decoding needs more than the {limits.memory_bytes} bytes of memory allowed"
         yield _error(VideoTooLarge.code, message)
     except Exception as error:  # standard error is shut: the parent says it
-        message, pixels = _error(DecoderFailed.code, f"the decoder failed: {error!r:.200}")
-        yield message | {"calls": _calls(error)}, pixels
+        failure, _ = _error(DecoderFailed.code, f"the decoder failed: {error!r:.200}")
+        yield failure | {"calls": _calls(error)}, b""
 
 
 def _error(code: str, message: str, *, codec: str | None = None) -> tuple[dict[str, Any], bytes]:

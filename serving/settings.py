@@ -104,7 +104,11 @@ class Settings(BaseSettings):
     )
 
     decoders: int = Field(
-        2, ge=1, le=64, description="Decoding processes: videos decoded at the same time."
+        2,
+        ge=1,
+        le=64,
+        description="Decoding processes: videos decoded at the same time. As many more, and at "
+        "least 2, decode timelines.",
     )
     decoder_jobs: int = Field(
         500, ge=1, description="Videos after which a decoding process is replaced."
