@@ -1,6 +1,7 @@
 """A bundle's model on OpenVINO, on the CPU."""
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,19 @@ def _compile(path: Path, *, threads: int | None) -> Any:
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
     try:
-        return openvino.Core().compile_model(path, "CPU", options)
+        return _core().compile_model(path, "CPU", options)
     except RuntimeError as error:
         raise BundleError(f"OpenVINO cannot load {path}: {error}") from error
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO, once in a process and for good.
+
+    On a CPU with AMX it gives the thread that makes it another stack for signals, and frees that
+    when it is freed. In a thread other than the first the next signal to that would be a crash.
+    """
+    return openvino.Core()
 
 
 def _shape(port: Any) -> Shape:
