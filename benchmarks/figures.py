@@ -16,7 +16,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from motionfit.benchmarks.experiment_result import ExperimentResult
-from motionfit.benchmarks.report.result import ReportResult
 from motionfit.benchmarks.result import Model, Result, ResultError, read_result
 from motionfit.training.report import Report
 
@@ -27,7 +26,7 @@ FILE_MENTION = re.compile(r"benchmarks/results/([\w.-]+\.json)")
 STEP = re.compile(r"\.?(?P<key>\w+)|\[(?P<index>\d+)\]|\[(?P<name>\w+)=(?P<value>[^\]]+)\]")
 NOT_RESULTS = {"schema.json"}
 
-Quotable = Result | Report | ExperimentResult | ReportResult
+Quotable = Result | Report | ExperimentResult
 
 
 def check(text: str, *, results_dir: Path, shipped: Model) -> list[str]:
@@ -66,15 +65,14 @@ def check(text: str, *, results_dir: Path, shipped: Model) -> list[str]:
 
 def read_quotable(path: Path) -> Quotable:
     """A result of motionfit-bench, or a report of motionfit-train evaluate. Raises ResultError."""
-    for kind in (Report, ExperimentResult, ReportResult):
+    for kind in (Report, ExperimentResult):
         with contextlib.suppress(OSError, ValidationError):
             return kind.model_validate_json(path.read_bytes())
     return read_result(path)
 
 
 def _model_problems(name: str, result: Quotable, *, shipped: Model) -> list[str]:
-    # About many networks, none of which ships.
-    if isinstance(result, ExperimentResult | ReportResult):
+    if isinstance(result, ExperimentResult):  # about many networks, none of which ships
         return []
     measured = result.model
     if measured is None or measured.sha256 == shipped.sha256:

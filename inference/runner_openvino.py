@@ -1,6 +1,7 @@
 """A bundle's model on OpenVINO, on the CPU."""
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class OpenVinoRunner:
         """Load the ONNX ``file`` of the bundle, or else the one that it names for this runtime."""
         name = file or bundle.runs[self.name]
         self._spec = bundle.spec
-        self._compiled: Any = compiled(bundle.file(name), threads=threads)
+        self._compiled: Any = _compile(bundle.file(name), threads=threads)
         check_model(
             bundle,
             inputs={port.any_name: _shape(port) for port in self._compiled.inputs},
@@ -63,15 +64,24 @@ class OpenVinoRunner:
         self._compiled = None
 
 
-def compiled(path: Path, *, threads: int | None = None) -> Any:
-    """OpenVINO's program of a file on the CPU. Raises BundleError when it cannot be loaded."""
+def _compile(path: Path, *, threads: int | None) -> Any:
     options: dict[str, Any] = dict(OPTIONS)
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
     try:
-        return openvino.Core().compile_model(path, "CPU", options)
+        return _core().compile_model(path, "CPU", options)
     except RuntimeError as error:
         raise BundleError(f"OpenVINO cannot load {path}: {error}") from error
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO, once in a process and for good.
+
+    On a CPU with AMX it gives the thread that makes it another stack for signals, and frees that
+    when it is freed. In a thread other than the first the next signal to that would be a crash.
+    """
+    return openvino.Core()
 
 
 def _shape(port: Any) -> Shape:

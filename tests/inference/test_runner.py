@@ -205,3 +205,24 @@ runner.close()
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list(tmp_path.iterdir()) == []
+
+
+SIGNALLED = """
+import os, signal, threading
+from motionfit.inference.bundle import Bundle
+from motionfit.inference.runner import Backend, open_runner
+
+runner = open_runner(Bundle.open(), backend=Backend.OPENVINO, threads=1)
+thread = threading.Thread(target=runner.close)
+thread.start()
+thread.join()
+signal.signal(signal.SIGTERM, lambda *_: print("alive"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_signal_is_handled_after_another_thread_has_freed_the_model() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr

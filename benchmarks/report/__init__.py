@@ -1,1 +1,0 @@
-"""What dropping optical flow saves, and what it costs: measured, and told in one document."""
