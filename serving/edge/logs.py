@@ -68,12 +68,12 @@ class _Handler(logging.Handler):
         super().close()
 
     def _write(self) -> None:
+        # Not through sys.stderr: its lock, held by a write that blocks, would fail the exit.
         torn = False
         while line := self._lines.get():
             text = line.encode(errors="backslashreplace")
             rest = b"\n" + text if torn else text
             try:
-                # Not through sys.stderr: its lock, held by a write that blocks, would fail the exit.
                 while rest:
                     rest = rest[os.write(_STDERR, rest) :]
             except OSError:  # a full disk, a reader that is gone
