@@ -1,15 +1,16 @@
 """``motionfit-serve classify``: answers for videos, by a model here or by a running server."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from motionfit.inference.backends import Backend, Device
-from motionfit.inference.sampling import Span
 from motionfit.serving.options import BackendOption, BundleOption, DeviceOption, ThreadsOption
 from motionfit.serving.settings import ENV_PREFIX
-from motionfit.serving.work.ask import Ask
+
+if TYPE_CHECKING:
+    from motionfit.serving.work.ask import Ask
 
 _OF_THE_SERVER = ("bundle", "backend", "device", "threads")
 
@@ -63,16 +64,20 @@ def classify_command(
     ] = None,
 ) -> None:
     """Answer for video files, one line each. Exit code 1 when any could not be read."""
+    from motionfit.inference.sampling import Span
     from motionfit.serving.remote import classify_remotely, is_address
+    from motionfit.serving.work.ask import Ask
 
     if stride is not None and not timeline:
         raise typer.BadParameter("--stride is for --timeline: give both")
     if timeline and clips is not None:
         raise typer.BadParameter("--timeline looks at all of a video: leave --clips out")
+    if end is not None and end <= start:
+        raise typer.BadParameter(f"--end must be over --start, {start:g}; got {end:g}")
     ask = Ask(
         clips=clips,
         top=top,
-        span=_span(start, end),
+        span=Span(start_seconds=start, end_seconds=end),
         timeline=timeline,
         stride_seconds=stride,
     )
@@ -93,12 +98,6 @@ def classify_command(
         raise typer.Exit(1)
 
 
-def _span(start: float, end: float | None) -> Span:
-    if end is not None and end <= start:
-        raise typer.BadParameter(f"--end must be over --start, {start:g}; got {end:g}")
-    return Span(start_seconds=start, end_seconds=end)
-
-
 def _check_remote(context: typer.Context, videos: list[str]) -> None:
     if len(videos) == 1:
         raise typer.BadParameter(f"name a video after {videos[0]}")
@@ -116,7 +115,7 @@ def _classify_here(
     backend: Backend,
     device: Device,
     threads: int | None,
-    ask: Ask,
+    ask: "Ask",
     as_json: bool,
 ) -> bool:
     """Print a line for each video. Whether any failed."""
