@@ -1,13 +1,16 @@
 """``motionfit-serve classify``: answers for videos, by a model here or by a running server."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from motionfit.inference.backends import Backend, Device
 from motionfit.serving.options import BackendOption, BundleOption, DeviceOption, ThreadsOption
 from motionfit.serving.settings import ENV_PREFIX
+
+if TYPE_CHECKING:
+    from motionfit.serving.work.ask import Ask
 
 _OF_THE_SERVER = ("bundle", "backend", "device", "threads")
 
@@ -33,6 +36,21 @@ def classify_command(
     timeline: Annotated[
         bool, typer.Option("--timeline", help="Look at all of each video, and say what is when.")
     ] = False,
+    stride: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            metavar="SECONDS",
+            help="With --timeline: from the start of a window to the next; half a clip by default.",
+        ),
+    ] = None,
+    start: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Look at each video from here on.")
+    ] = 0.0,
+    end: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="... and up to here; the end by default."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a video and line.")
     ] = False,
@@ -46,21 +64,26 @@ def classify_command(
     ] = None,
 ) -> None:
     """Answer for video files, one line each. Exit code 1 when any could not be read."""
+    from motionfit.inference.sampling import Span
     from motionfit.serving.remote import classify_remotely, is_address
+    from motionfit.serving.work.ask import Ask
 
+    if stride is not None and not timeline:
+        raise typer.BadParameter("--stride is for --timeline: give both")
     if timeline and clips is not None:
         raise typer.BadParameter("--timeline looks at all of a video: leave --clips out")
+    if end is not None and end <= start:
+        raise typer.BadParameter(f"--end must be over --start, {start:g}; got {end:g}")
+    ask = Ask(
+        clips=clips,
+        top=top,
+        span=Span(start_seconds=start, end_seconds=end),
+        timeline=timeline,
+        stride_seconds=stride,
+    )
     if is_address(videos[0]):
         _check_remote(context, videos)
-        failed = classify_remotely(
-            videos[0],
-            videos[1:],
-            api_key=api_key,
-            clips=clips,
-            top=top,
-            as_json=as_json,
-            timeline=timeline,
-        )
+        failed = classify_remotely(videos[0], videos[1:], api_key=api_key, ask=ask, as_json=as_json)
     else:
         failed = _classify_here(
             [Path(video) for video in videos],
@@ -68,10 +91,8 @@ def classify_command(
             backend=backend or Backend.AUTO,
             device=device or Device.AUTO,
             threads=threads,
-            clips=clips,
-            top=top,
+            ask=ask,
             as_json=as_json,
-            timeline=timeline,
         )
     if failed:
         raise typer.Exit(1)
@@ -94,10 +115,8 @@ def _classify_here(
     backend: Backend,
     device: Device,
     threads: int | None,
-    clips: int | None,
-    top: int,
+    ask: "Ask",
     as_json: bool,
-    timeline: bool,
 ) -> bool:
     """Print a line for each video. Whether any failed."""
     from motionfit.inference.classifier import Classifier
@@ -109,7 +128,14 @@ def _classify_here(
     with Classifier.open(bundle, backend=backend, device=device, threads=threads) as classifier:
         for video in videos:
             try:
-                answer = classifier.classify(video, clips=clips, top=top, timeline=timeline)
+                answer = classifier.classify(
+                    video,
+                    clips=ask.clips,
+                    top=ask.top,
+                    span=ask.span,
+                    timeline=ask.timeline,
+                    stride_seconds=ask.stride_seconds,
+                )
             except (VideoError, OSError) as error:
                 failed = True
                 print_failure(video, error)

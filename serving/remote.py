@@ -10,6 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 from motionfit.inference.console import stderr
 from motionfit.serving.client import Client, ProblemError
 from motionfit.serving.lines import as_json_line, as_text, print_failure
+from motionfit.serving.work.ask import Ask
 
 
 def is_address(text: str) -> bool:
@@ -22,10 +23,8 @@ def classify_remotely(
     videos: Sequence[Path | str],
     *,
     api_key: str | None,
-    clips: int | None,
-    top: int,
+    ask: Ask,
     as_json: bool,
-    timeline: bool,
 ) -> bool:
     """Print a line for each video, as without a server. Whether any failed.
 
@@ -38,7 +37,14 @@ def classify_remotely(
             try:
                 with _sending(Path(video)) as progress:
                     body = client.classify(
-                        video, clips=clips, top=top, timeline=timeline, progress=progress
+                        video,
+                        clips=ask.clips,
+                        top=ask.top,
+                        start_seconds=ask.span.start_seconds,
+                        end_seconds=ask.span.end_seconds,
+                        timeline=ask.timeline,
+                        stride_seconds=ask.stride_seconds,
+                        progress=progress,
                     )
             except (ProblemError, OSError) as error:
                 failed = True

@@ -65,7 +65,7 @@ def _config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     longest = max(settings.deadline_seconds, settings.timeline_deadline_seconds)
     return uvicorn.Config(
         app,
-        http=limited_protocol(limits),
+        http=limited_protocol(limits, metrics=app.state.pipeline.metrics),
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         ws="none",
         lifespan="on",

@@ -126,7 +126,10 @@ class Settings(BaseSettings):
         64 * 1024**2, ge=1, description="Largest request body in bytes, form parts included."
     )
     max_uploads: int = Field(
-        64, ge=1, le=10_000, description="Uploads that may be received at the same time."
+        64,
+        ge=1,
+        le=10_000,
+        description="Uploads that may be received at the same time; the slowest makes room.",
     )
     max_connections: int = Field(
         2000, ge=1, le=100_000, description="Open connections; one more is closed at once."

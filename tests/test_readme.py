@@ -30,7 +30,7 @@ BLOCK = re.compile(
 )
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)[^)]*\)")
 RUN = {"bash", "python"}
-PORTS = ("8000", "8001")
+PORTS = ("8000", "8001", "8002")
 SESSION_SECONDS = 600
 
 # Waits until the server that was started last is ready; fails when it ended instead.

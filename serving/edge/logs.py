@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 def configure_logging(log_format: LogFormat) -> None:
     """Send all records, warnings and threads' uncaught exceptions of this process to stderr.
 
-    A reader of stderr that stops reading does not stop the server: then lines are lost, and
+    Where stderr is not read, or cannot be written to, the server goes on: lines are lost, and
     counted.
     """
     handler = _Handler()
@@ -69,13 +69,24 @@ class _Handler(logging.Handler):
 
     def _write(self) -> None:
         # Not through sys.stderr: its lock, held by a write that blocks, would fail the exit.
+        torn = False
         while line := self._lines.get():
-            rest = line.encode(errors="backslashreplace")
-            while rest:
-                rest = rest[os.write(_STDERR, rest) :]
-            if self._lost and self._lines.empty():
-                lost, self._lost = self._lost, 0
-                log.warning("%d log lines were lost, because stderr was not read", lost)
+            text = line.encode(errors="backslashreplace")
+            rest = b"\n" + text if torn else text
+            try:
+                while rest:
+                    rest = rest[os.write(_STDERR, rest) :]
+            except OSError:  # a full disk, a reader that is gone
+                self._lost += 1
+                torn = torn or len(rest) < len(text)
+            else:
+                torn = False
+                self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        if self._lost and self._lines.empty():
+            lost, self._lost = self._lost, 0
+            log.warning("%d log lines were lost, because stderr was not read or not writable", lost)
 
 
 class _Text(logging.Formatter):

@@ -11,6 +11,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from motionfit.serving.edge.refusals import Refusals
+from motionfit.serving.edge.request_ids import HEADER as REQUEST_ID
+from motionfit.serving.edge.request_ids import new_id
+from motionfit.serving.edge.security_headers import headers_for
+from motionfit.serving.metrics import Metrics
 from motionfit.serving.problems import MEDIA_TYPE, other_problem
 
 MAX_HEADER_BYTES = 16 * 1024
@@ -43,11 +48,12 @@ class ConnectionLimits:
     """Without a byte of a response taken by the client."""
 
 
-def limited_protocol(limits: ConnectionLimits) -> type[H11Protocol]:
+def limited_protocol(limits: ConnectionLimits, *, metrics: Metrics) -> type[H11Protocol]:
     """The protocol class that uvicorn makes an object of for each connection."""
 
     class Limited(_LimitedProtocol):
         _limits = limits
+        _refusals = Refusals(metrics)
         _idle: "dict[_LimitedProtocol, None]" = {}
 
     return Limited
@@ -61,6 +67,7 @@ class _LimitedProtocol(H11Protocol):
     """
 
     _limits: ConnectionLimits
+    _refusals: Refusals
     _idle: "dict[_LimitedProtocol, None]"
     """Connections whose next request is not there yet, the longest waiting first."""
 
@@ -175,20 +182,34 @@ class _LimitedProtocol(H11Protocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            for event in _problem_events(status, seconds=self._limits.header_seconds):
+            request_id = new_id()
+            if not self._is_kept_alive():
+                client = self.client and self.client[0]
+                code = _WORDS[status][0]
+                self._refusals.add(code, status=status, request_id=request_id, client=client)
+            seconds = self._limits.header_seconds
+            for event in _problem_events(status, seconds=seconds, request_id=request_id):
                 self.transport.write(cast(bytes, self.conn.send(event)))
         self._await_taking()
         self.transport.close()
 
+    def _is_kept_alive(self) -> bool:
+        """Whether a request was answered and nothing of a next one has come: no fault of anyone."""
+        idle = self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
+        return idle and self.cycle is not None
 
-def _problem_events(status: int, *, seconds: float) -> list[h11.Event]:
+
+def _problem_events(status: int, *, seconds: float, request_id: str) -> list[h11.Event]:
     code, title, detail = _WORDS[status]
     problem = other_problem(status, code=code, title=title, detail=detail.format(seconds=seconds))
+    problem = problem.model_copy(update={"request_id": request_id})
     body = problem.model_dump_json(exclude_none=True).encode()
     headers = [
         ("content-type", MEDIA_TYPE),
         ("content-length", str(len(body))),
         ("connection", "close"),
+        (REQUEST_ID, request_id),
+        *headers_for(None).items(),
     ]
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append(("retry-after", "1"))

@@ -44,4 +44,9 @@ def _id_for(headers: Headers) -> str:
         case [one] if _WELL_FORMED.fullmatch(one):
             return one
         case _:
-            return uuid.uuid4().hex
+            return new_id()
+
+
+def new_id() -> str:
+    """An id that no other request has."""
+    return uuid.uuid4().hex

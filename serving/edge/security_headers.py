@@ -35,7 +35,7 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        added = _ALWAYS | {"Content-Security-Policy": _policy(scope["path"])}
+        added = headers_for(scope["path"])
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -45,6 +45,11 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
+
+
+def headers_for(path: str | None) -> dict[str, str]:
+    """The headers of an answer; ``path`` is None where none was asked for."""
+    return _ALWAYS | {"Content-Security-Policy": _NOTHING if path is None else _policy(path)}
 
 
 def _policy(path: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -21,6 +22,8 @@ _HOW = (
     "video/* or application/octet-stream (curl --data-binary @clip.mp4 -H Content-Type:video/mp4)"
 )
 _T = TypeVar("_T")
+# One thread for all: forms that are made to take long keep each other waiting, and nobody else.
+_SLOW_FORMS = ThreadPoolExecutor(1, "forms")
 
 
 async def receive_video(request: Request) -> BinaryIO:
@@ -42,8 +45,8 @@ async def receive_video(request: Request) -> BinaryIO:
 class _Spool:
     """A body on its way to a file, a large piece at a time.
 
-    Each is parsed and written on a thread: a form may be made to take long, and a disk be slow. A
-    body of less than a piece is a file in memory, at once.
+    Each is written on a thread, as a disk may be slow; a form that may take long to parse is parsed
+    on another. A body of less than a piece is a file in memory, at once.
     """
 
     def __init__(self, form: VideoForm | None) -> None:
@@ -56,16 +59,19 @@ class _Spool:
     async def add(self, chunk: bytes) -> None:
         self._pending += chunk
         if len(self._pending) >= _PIECE_BYTES:
-            piece, self._pending = self._pending, bytearray()
-            await self._on_thread(partial(self._write_to_disk, piece))
+            video = await self._take_video()
+            await self._on_thread(partial(self._write_to_disk, video))
 
     async def finish(self) -> BinaryIO:
         """The file, at its start."""
+        video = await self._take_video()
+        if self._form is not None:
+            self._form.end()
         if self._file is not None:
-            return await self._on_thread(self._whole)
+            return await self._on_thread(partial(self._whole, video, self._file))
         with resources():
             self._file = os.fdopen(os.memfd_create("upload"), "w+b", buffering=0)
-            return self._whole()
+            return self._whole(video, self._file)
 
     def discard(self) -> None:
         """Close the file, after the call that uses it."""
@@ -74,34 +80,43 @@ class _Spool:
         else:
             self._call.add_done_callback(lambda _: self.discard())
 
-    def _write_to_disk(self, piece: bytearray) -> None:
+    async def _take_video(self) -> bytes | bytearray:
+        """The video's bytes in the piece that is pending."""
+        piece, self._pending = self._pending, bytearray()
+        if self._form is None:
+            return piece
+        body = bytes(piece)
+        if self._form.is_quick(body):
+            return self._form.feed(body)
+        return await self._on_thread(partial(self._form.feed, body), executor=_SLOW_FORMS)
+
+    def _write_to_disk(self, video: bytes | bytearray) -> None:
         if self._file is None:
             # Unbuffered: closing a buffered file would try again to write what did not fit.
             self._file = cast(BinaryIO, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
-        self._write(piece, self._file)
+        self._write(video, self._file)
 
-    def _write(self, piece: bytearray, file: BinaryIO) -> None:
-        video = memoryview(piece if self._form is None else self._form.feed(bytes(piece)))
-        self._written += len(video)
-        while video:
-            video = video[file.write(video) :]
+    def _write(self, video: bytes | bytearray, file: BinaryIO) -> None:
+        rest = memoryview(video)
+        self._written += len(rest)
+        while rest:
+            rest = rest[file.write(rest) :]
 
-    def _whole(self) -> BinaryIO:
-        assert self._file is not None
-        self._write(self._pending, self._file)
-        if self._form is not None:
-            self._form.end()
+    def _whole(self, video: bytes | bytearray, file: BinaryIO) -> BinaryIO:
+        self._write(video, file)
         if not self._written:
             raise MissingVideo(f"the upload holds no video, or an empty one. {_HOW}")
-        self._file.seek(0)
-        return self._file
+        file.seek(0)
+        return file
 
     def _close(self) -> None:
         if self._file is not None:
             self._file.close()
 
-    async def _on_thread(self, function: Callable[[], _T]) -> _T:
-        call = self._call = asyncio.get_running_loop().run_in_executor(None, function)
+    async def _on_thread(
+        self, function: Callable[[], _T], *, executor: Executor | None = None
+    ) -> _T:
+        call = self._call = asyncio.get_running_loop().run_in_executor(executor, function)
         with resources():
             # Whatever becomes of the request, the thread goes on using the file.
             return await shielded(call)

@@ -7,8 +7,8 @@ import { byId, percent, size } from "./text.js";
 import { colours, TimelineView } from "./timeline.js";
 
 const KEY = "motionfit-key";
-// Problems that a plain answer, of a few clips only, may not have.
-const TOO_MUCH = new Set(["too-many-windows", "bad-parameter", "decode-timeout", "deadline-exceeded"]);
+// Problems that a plain answer, of a few clips only, may not have: too much asked, busy, too late.
+const TOO_MUCH = new Set(["too-many-windows", "bad-parameter", 503, 504]);
 
 const player = byId("player");
 const timeline = new TimelineView({
@@ -90,9 +90,9 @@ async function ask({ plain = "" } = {}) {
   } catch (refusal) {
     if (signal.aborted) return;
     if (!refusal.code) throw refusal;
-    const tooMuch = TOO_MUCH.has(refusal.code) && refusal.status !== 503;
+    const tooMuch = TOO_MUCH.has(refusal.code) || TOO_MUCH.has(refusal.status);
     if (!plain && tooMuch) return ask({ plain: `Without a timeline: ${refusal.detail}.` });
-    refused(refusal, { key, retry: () => ask({ plain }) });
+    refused(refusal, { key, retry: () => ask() });
   }
 }
 

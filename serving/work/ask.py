@@ -7,7 +7,7 @@ from motionfit.inference.sampling import WHOLE, Span
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """What a request asks about its video. The edge has checked it."""
+    """What is asked about a video, by a request or on the command line. It has been checked."""
 
     clips: int | None = None
     """Clips to look at; None: the bundle's own number. Not for a timeline."""

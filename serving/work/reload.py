@@ -1,4 +1,7 @@
-"""Serve another bundle without a restart: load, warm up, compare, swap; or leave all as it was."""
+"""Serve another bundle without a restart: load, warm up, compare, swap; or keep the old one.
+
+API keys are read first, by themselves: one that was taken back is out, whatever the bundle is like.
+"""
 
 import asyncio
 import logging
@@ -38,7 +41,7 @@ class Reloaded:
 
 
 class Reloader:
-    """Reads the settings again, the bundle that they name, and the file of keys.
+    """Reads the file of keys again, the settings, and the bundle that they name.
 
     One reload at a time; all who ask while one is in progress share the next one.
     """
@@ -54,7 +57,8 @@ class Reloader:
     async def reload(self) -> Reloaded:
         """Serve what the settings name now. Goes on when the caller is cancelled.
 
-        Raises NotReady before the server is, and ReloadFailed: then nothing was changed.
+        Raises NotReady before the server is, and ReloadFailed: then the old model goes on. Keys
+        were taken over all the same, unless it is their file that cannot be read.
         """
         return await asyncio.shield(self._asked())
 
@@ -103,16 +107,15 @@ class Reloader:
     async def _reload(self) -> Reloaded:
         started = time.perf_counter()
         try:
+            if self._keys:
+                self._keys.file = KeyFile.read(self._keys.path)
             wanted = self._settings.read_again()
-            key_file = KeyFile.read(self._keys.path) if self._keys else None
             taken = self._taken(wanted)
             engine = await asyncio.to_thread(Engine.open, taken)
             new, old = await self._checked(engine)
         except Exception as error:
             raise self._failed(error) from error
         self._swap(engine, settings=taken)
-        if self._keys and key_file:
-            self._keys.file = key_file
         return Reloaded(
             model=new,
             previous=old,

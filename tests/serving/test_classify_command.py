@@ -25,6 +25,8 @@ def video(tmp_path: Path) -> str:
         ([URL, "VIDEO", "--threads", "1"], "--threads is the server's"),
         (["VIDEO", "--timeline", "--clips", "2"], "leave --clips out"),
         ([URL, "VIDEO", "--timeline", "--clips", "2"], "leave --clips out"),
+        (["VIDEO", "--stride", "1"], "--stride is for --timeline"),
+        ([URL, "VIDEO", "--start", "3", "--end", "2"], "--end must be over --start, 3; got 2"),
         ([], "VIDEO"),
     ],
 )

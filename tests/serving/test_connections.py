@@ -1,5 +1,6 @@
 """Clients that dawdle, flood, or hang half open: cut off, while others are answered."""
 
+import json
 import resource
 import socket
 import time
@@ -170,6 +171,38 @@ def test_flood_of_headers_is_refused(impatient: ServerProcess, flood: bytes) -> 
             refusal = answer_on(connection)
             assert refusal.status_code in {400, 431}
             assert problem_of(refusal).code in {"bad-request", "headers-too-large"}
+
+
+def test_refused_connections_are_counted_and_logged_in_few_lines(bundle: Path) -> None:
+    settings = {"decoders": 1, "header_timeout_seconds": 2, "max_connections": 40}
+    with serving("--bundle", bundle, **settings) as server, ExitStack() as stack:
+        server.wait_ready()
+        kept = stack.enter_context(server.connect())
+        kept.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer_on(kept).status_code == 200
+        ids = set()
+        for _ in range(50):
+            with server.connect() as connection:
+                connection.sendall(b"no HTTP\r\n\r\n")
+                refusal = answer_on(connection)
+            assert refusal.headers["x-content-type-options"] == "nosniff"
+            assert refusal.headers["content-security-policy"].startswith("default-src 'none'")
+            ids.add(problem_of(refusal).request_id)
+            assert refusal.headers["x-request-id"] in ids
+        assert len(ids) == 50
+        late = stack.enter_context(server.connect())
+        late.sendall(b"GET /healthz")
+        assert answer_on(late).status_code == answer_on(kept).status_code == 408
+        wait_until(lambda: "connections refused: 1, too-slow" in server.log)
+        assert metric(server, 'motionfit_rejections_total{cause="bad-request"}') == 50
+        assert metric(server, 'motionfit_rejections_total{cause="too-slow"}') == 1
+        assert metric(server, 'motionfit_responses_total{route="other",status="400"}') == 50
+        records = [json.loads(line) for line in server.log.splitlines() if "refused:" in line]
+    floods = [record for record in records if record["problem"] == "bad-request"]
+    assert sum(record["count"] for record in floods) == 50
+    assert 1 <= len(floods) < 10
+    assert {first["request_id"] for record in floods for first in record["first"]} <= ids
+    assert floods[0]["first"][0]["client"] == "127.0.0.1"
 
 
 def test_a_thousand_open_connections_do_not_keep_a_good_request_waiting(

@@ -186,6 +186,59 @@ def test_lines_that_nobody_reads_are_lost_and_counted() -> None:
     assert int(lost) + len(kept) == 20_000
 
 
+UNWRITABLE = """
+import logging, os, sys, time
+from motionfit.serving.edge.logs import configure_logging
+from motionfit.serving.settings import LogFormat
+
+read, write = os.pipe()
+os.dup2(write, 2)
+os.close(write)
+configure_logging(LogFormat.TEXT)
+log = logging.getLogger("any")
+
+def handler_is_done():
+    while not logging.getLogger().handlers[0]._lines.empty():
+        time.sleep(0.01)
+    time.sleep(0.1)
+
+log.info("the first")
+text = os.read(read, 1 << 16).decode()
+match sys.argv[1]:
+    case "reader is gone":
+        os.close(read)
+    case "disk is full":
+        os.dup2(os.open("/dev/full", os.O_WRONLY), 2)
+    case "pipe is full and does not block":
+        os.set_blocking(2, False)
+        os.write(2, bytes(1 << 20))
+for index in range(5):
+    log.info("line %d", index)
+handler_is_done()
+read, write = os.pipe()
+os.dup2(write, 2)
+log.info("the last")
+while "lost" not in text:
+    text += os.read(read, 1 << 16).decode()
+print(text)
+"""
+
+
+@pytest.mark.parametrize(
+    "why", ["reader is gone", "disk is full", "pipe is full and does not block"]
+)
+def test_the_log_goes_on_after_lines_that_could_not_be_written(why: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", UNWRITABLE, why], capture_output=True, text=True, timeout=30
+    )
+    found = [line.partition(" ")[2].partition(" ")[2] for line in done.stdout.splitlines() if line]
+    assert found == [
+        "INFO the first",
+        "INFO the last",
+        "WARNING 5 log lines were lost, because stderr was not read or not writable",
+    ]
+
+
 FAILING = """
 import asyncio, logging, sys, threading, warnings
 import httpx

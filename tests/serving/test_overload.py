@@ -1,6 +1,5 @@
 """More requests than can be answered: refused at once, and what was accepted is answered."""
 
-import http.client
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -106,30 +105,47 @@ def test_deadline_is_no_longer_than_the_servers_own(server: ServerProcess, query
     assert problem_of(classify(server, b"x", query)).code == "bad-parameter"
 
 
-def test_one_upload_more_than_may_be_received_is_refused(
+def test_when_all_uploads_have_only_begun_one_more_is_refused(
     server: ServerProcess, clip: bytes
 ) -> None:
     with ExitStack() as stack:
         uploads = [stack.enter_context(server.connect()) for _ in range(3)]
         for upload in uploads:
             upload.sendall(head_of(len(clip)) + clip[:1])
-        wait_until(lambda: refused_one_more(server))
+        refusal = problem_of(classify(server, clip))
+        assert (refusal.status, refusal.code) == (503, "overloaded")
+        assert "uploads" in refusal.detail
         for upload in uploads:
             upload.sendall(clip[1:])
         assert [answer_on(upload).status_code for upload in uploads] == [200, 200, 200]
     assert classify(server, clip).status_code == 200
 
 
-def refused_one_more(server: ServerProcess) -> bool:
-    """Whether the server refuses an upload of which nothing has been sent yet."""
-    with server.connect() as connection:
-        connection.sendall(head_of(10))
-        connection.settimeout(0.5)
-        try:
-            refusal = answer_on(connection)
-        except (TimeoutError, http.client.HTTPException):
-            return False
-        return problem_of(refusal).code == "overloaded" and "uploads" in refusal.text
+def test_the_slowest_upload_makes_room_for_one_more(server: ServerProcess, clip: bytes) -> None:
+    with ExitStack() as stack:
+        uploads = [stack.enter_context(server.connect()) for _ in range(3)]
+        for upload, sent in zip(uploads, (2000, 1, 1000), strict=True):
+            upload.sendall(head_of(len(clip)) + clip[:sent])
+        time.sleep(2.5)
+        assert classify(server, clip).status_code == 200
+        cut_off = problem_of(answer_on(uploads[1]))
+        assert (cut_off.status, cut_off.code) == (408, "too-slow")
+        for upload, sent in ((uploads[0], 2000), (uploads[2], 1000)):
+            upload.sendall(clip[sent:])
+            assert answer_on(upload).status_code == 200
+
+
+def test_slow_uploads_on_an_idle_server_are_left_alone(server: ServerProcess, clip: bytes) -> None:
+    with ExitStack() as stack:
+        uploads = [stack.enter_context(server.connect()) for _ in range(2)]
+        for upload in uploads:
+            upload.sendall(head_of(len(clip)) + clip[:1])
+        time.sleep(2.5)
+        for _ in range(5):
+            assert classify(server, clip).status_code == 200
+        for upload in uploads:
+            upload.sendall(clip[1:])
+            assert answer_on(upload).status_code == 200
 
 
 def test_when_all_connections_are_taken_an_idle_one_makes_room(

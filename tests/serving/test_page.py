@@ -249,20 +249,37 @@ def test_a_busy_server_is_asked_again_when_it_says(
     page = open_page()
     asked = []
 
-    def refuse_once(route: Route) -> None:
-        asked.append(route.request)
-        if len(asked) > 1:
+    def refuse_twice(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) > 2:
             route.continue_()
             return
         problem = {"code": "overloaded", "title": "The server is busy", "detail": "32 wait"}
         route.fulfill(status=503, headers={"Retry-After": "3"}, json=problem)
 
-    page.route("**/classify*", refuse_once)
+    page.route("**/classify*", refuse_twice)
     page.get_by_label("Choose a video").set_input_files(two_colours)
     expect(page.locator("#countdown")).to_have_text(re.compile(r"Trying again in \d s\."))
     expect(page.get_by_role("button", name="Try now")).to_be_focused()
     expect(verdict(page)).to_be_visible()
-    assert len(asked) == 2
+    assert ["timeline" in url for url in asked] == [True, False, True]
+    expect(page.locator("#timeline")).to_be_visible()
+
+
+@pytest.mark.parametrize("status", [503, 504])
+def test_a_server_too_busy_for_a_timeline_is_asked_for_a_plain_answer(
+    open_page: Open, two_colours: dict[str, Any], status: int
+) -> None:
+    page = open_page()
+    problem = {"code": "any", "title": "The server is busy", "detail": "32 timelines wait"}
+    page.route(
+        "**/classify?timeline=true", lambda route: route.fulfill(status=status, json=problem)
+    )
+    page.get_by_label("Choose a video").set_input_files(two_colours)
+    expect(verdict(page)).to_be_visible()
+    expect(page.locator("#why")).to_contain_text("Without a timeline: 32 timelines wait.")
+    expect(page.locator("#timeline")).to_be_hidden()
+    expect(page.locator("#problem")).to_be_hidden()
 
 
 def test_a_key_is_asked_for_and_kept_in_the_tab_alone(

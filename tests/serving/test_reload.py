@@ -17,7 +17,7 @@ import pytest
 
 from motionfit.inference.bundle import Bundle
 from motionfit.serving.app import create_app
-from motionfit.serving.edge.key_file import add_key
+from motionfit.serving.edge.key_file import add_key, remove_key
 from motionfit.serving.settings import Settings
 from tests.conftest import wait_until
 from tests.serving.colour_bundles import (
@@ -261,6 +261,28 @@ def test_a_broken_bundle_leaves_the_old_one_serving(
         assert shared.classify(colour_video(COLOURS["green"])).json()["label"] == "green"
     finally:
         shared.point_to(shared.link.parent / "colours")
+
+
+@pytest.mark.parametrize("what", ["bundle", "settings"])
+def test_a_key_that_was_taken_back_is_out_although_the_reload_fails(
+    tmp_path: Path, what: str
+) -> None:
+    config = tmp_path / "motionfit.toml"
+    config.touch()
+    with reloadable(tmp_path, "--config", config) as running:
+        keys = tmp_path / "keys.json"
+        key = add_key(keys, name="gone", rate=None, concurrency=None, admin=False)
+        running.reload().raise_for_status()
+        gone = {"authorization": f"Bearer {key}"}
+        assert running.client.get("/model", headers=gone).status_code == 200
+        remove_key(keys, name="gone")
+        if what == "bundle":
+            running.point_to(tmp_path / "nothing")
+        else:
+            config.write_text("prot = 1")
+        assert problem_of(running.reload()).code == "reload-failed"
+        assert problem_of(running.client.get("/model", headers=gone)).code == "unauthorized"
+        assert running.client.get("/model").status_code == 200
 
 
 def test_a_first_model_that_says_no_numbers_does_not_serve_either(tmp_path: Path) -> None:

@@ -56,6 +56,19 @@ def test_parts_of_a_timeline_are_lines_below(server: ServerProcess, videos: list
     assert [part.rpartition(" ")[0] for part in parts] == ["    0:00.0 - 0:01.0  red"]
 
 
+def test_a_part_and_a_stride_are_asked_for_with_and_without_a_server(
+    server: ServerProcess, bundle: Path, videos: list[Path]
+) -> None:
+    asked = ("--json", "--timeline", "--stride", 0.1, "--start", 0.3, "--end", 0.9, videos[0])
+    for where in ((server.url,), ("--bundle", bundle)):
+        done = classify(*where, *asked)
+        timeline = json.loads(done.stdout)["timeline"]
+        assert timeline["stride_seconds"] == 0.1
+        spans = [(one["start_seconds"], one["end_seconds"]) for one in timeline["windows"]]
+        assert [start for start, _ in spans] == pytest.approx([0.3, 0.4, 0.5])
+        assert spans[-1][1] == pytest.approx(0.9)
+
+
 def test_json_is_the_servers_answer(server: ServerProcess, videos: list[Path]) -> None:
     done = classify(server.url, "--json", "--clips", 2, *videos)
     objects = [json.loads(line) for line in done.stdout.splitlines()]

@@ -1,11 +1,13 @@
 """Finding the video in a request's body, however the network cuts it into pieces."""
 
 import asyncio
+import threading
 
 import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
+from motionfit.serving.edge.forms import VideoForm
 from motionfit.serving.edge.uploads import receive_video
 from motionfit.serving.errors import BadUpload, UnsupportedMediaType
 
@@ -18,6 +20,22 @@ BODY = (
     + b"\r\n--XYZ--\r\n"
 )
 FORM = "multipart/form-data; boundary=XYZ"
+HEAD = BODY[: BODY.index(VIDEO)]
+PIECE_BYTES = 1024**2
+# Each would keep a processor busy for a tenth of a second, or much longer.
+HOSTILE = {
+    "boundaries that are none": HEAD + b"\r\n--XYZz" * 120_000,
+    "spaces after a boundary": BODY[:-4] + b" " * 1_000_000,
+    "in a later piece": HEAD + bytes(PIECE_BYTES - len(HEAD)) + b"\r\n--XYZz" * 120_000,
+    "after a boundary that is cut": (
+        HEAD + bytes(PIECE_BYTES - len(HEAD) - 5) + b"\r\n--XYZ" + b" " * 1_000_000
+    ),
+}
+ORDINARY = {
+    "one piece": BODY,
+    "lines of a video that look like the start of a boundary": HEAD + b"\r\n--XY" * 100_000,
+    "several pieces": HEAD + bytes(3_000_000),
+}
 
 
 def received(
@@ -51,6 +69,39 @@ def test_form_video_arrives_whole_in_any_pieces(piece_bytes: int) -> None:
 def test_raw_body_is_taken_as_it_is(content_type: str) -> None:
     body = BODY * 2000  # large enough to be written in several pieces
     assert received(body, content_type=content_type, piece_bytes=65536) == body
+
+
+@pytest.fixture
+def parsed_on_loop(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each step of parsing, whether all other requests waited for it."""
+    steps = []
+    feed = VideoForm.feed
+
+    def watched(form: VideoForm, chunk: bytes) -> bytes:
+        steps.append(threading.current_thread() is threading.main_thread())
+        return feed(form, chunk)
+
+    monkeypatch.setattr(VideoForm, "feed", watched)
+    return steps
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_form_that_is_made_to_take_long_is_not_parsed_on_the_loop(
+    name: str, parsed_on_loop: list[bool]
+) -> None:
+    with pytest.raises(BadUpload):
+        received(HOSTILE[name], piece_bytes=65536)
+    assert parsed_on_loop[-1] is False
+    assert parsed_on_loop.count(True) == (len(HOSTILE[name]) > PIECE_BYTES)
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_an_ordinary_form_waits_for_no_thread_to_parse_it(
+    name: str, parsed_on_loop: list[bool]
+) -> None:
+    body = ORDINARY[name] + b"\r\n--XYZ--\r\n" * (name != "one piece")
+    assert len(received(body, piece_bytes=65536)) > 1000
+    assert all(parsed_on_loop)
 
 
 @pytest.mark.parametrize(
