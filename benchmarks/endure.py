@@ -24,8 +24,8 @@ WARM_CHECKPOINTS = 4
 COMPARED = 6
 """So many checkpoints after the warm-up, and at the end, are compared by their medians.
 
-A decoding process grows until it is replaced, after 500 videos; of 10,000 requests six checkpoints
-are about two such lives of each.
+Decoding processes take more or less, and are replaced after 500 videos; of 10,000 requests six
+checkpoints are about two such lives of each.
 """
 SETTLE_SECONDS = 0.3
 PATIENCE_SECONDS = 20.0
@@ -101,7 +101,7 @@ class Endured:
 
     known: Known
     endurer: Endurer
-    memory: tuple["Memory", ...]
+    memory: tuple[Memory, ...]
     """At each checkpoint."""
     warm: Left
     """After the warm-up."""

@@ -107,7 +107,10 @@ def answering(*answers: tuple[int, dict[str, Any]]) -> Iterator[Address]:
 
         def serve() -> None:
             for status, body in answers:
-                connection, _ = listener.accept()
+                try:
+                    connection, _ = listener.accept()
+                except OSError:  # closed: nobody wants the answers that are left
+                    return
                 with connection, suppress(ConnectionError):  # some hang up
                     connection.recv(1 << 16)
                     content = json.dumps(body).encode()
