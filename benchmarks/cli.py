@@ -21,6 +21,7 @@ from motionfit.benchmarks.gpu_command import gpu_command
 from motionfit.benchmarks.install_command import install_command
 from motionfit.benchmarks.load_command import load_command
 from motionfit.benchmarks.mutants_command import mutants_command
+from motionfit.benchmarks.report.command import report_command, report_draw_command
 from motionfit.benchmarks.serve_command import serve_command
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.console import run, show, stderr
@@ -295,6 +296,8 @@ app.command("install")(install_command)
 app.command("experiment")(experiment_command)
 app.command("experiment-schedule")(experiment_schedule_command)
 app.command("experiment-report")(experiment_report_command)
+app.command("report")(report_command)
+app.command("report-draw")(report_draw_command)
 
 
 def _open(bundle: str) -> Bundle:

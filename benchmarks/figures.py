@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from motionfit.benchmarks.experiment_result import ExperimentResult
+from motionfit.benchmarks.report.result import ReportResult
 from motionfit.benchmarks.result import Model, Result, ResultError, read_result
 from motionfit.training.report import Report
 
@@ -26,7 +27,7 @@ FILE_MENTION = re.compile(r"benchmarks/results/([\w.-]+\.json)")
 STEP = re.compile(r"\.?(?P<key>\w+)|\[(?P<index>\d+)\]|\[(?P<name>\w+)=(?P<value>[^\]]+)\]")
 NOT_RESULTS = {"schema.json"}
 
-Quotable = Result | Report | ExperimentResult
+Quotable = Result | Report | ExperimentResult | ReportResult
 
 
 def check(text: str, *, results_dir: Path, shipped: Model) -> list[str]:
@@ -65,14 +66,15 @@ def check(text: str, *, results_dir: Path, shipped: Model) -> list[str]:
 
 def read_quotable(path: Path) -> Quotable:
     """A result of motionfit-bench, or a report of motionfit-train evaluate. Raises ResultError."""
-    for kind in (Report, ExperimentResult):
+    for kind in (Report, ExperimentResult, ReportResult):
         with contextlib.suppress(OSError, ValidationError):
             return kind.model_validate_json(path.read_bytes())
     return read_result(path)
 
 
 def _model_problems(name: str, result: Quotable, *, shipped: Model) -> list[str]:
-    if isinstance(result, ExperimentResult):  # about many networks, none of which ships
+    # About many networks, none of which ships.
+    if isinstance(result, ExperimentResult | ReportResult):
         return []
     measured = result.model
     if measured is None or measured.sha256 == shipped.sha256:

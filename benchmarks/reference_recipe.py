@@ -182,7 +182,7 @@ def require_torchcodec() -> None:
         import_module("torchcodec")
     except (ImportError, OSError, RuntimeError) as error:
         raise MissingExtra(
-            "torchvision reads videos with TorchCodec, which cannot be used here "
+            "torchvision reads videos with TorchCodec, as do reports; it cannot be used here "
             f"({str(error).strip().splitlines()[0]}): run  pip install torchcodec  and install "
             "FFmpeg's shared libraries"
         ) from error

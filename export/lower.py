@@ -146,11 +146,12 @@ class _Rewriting:
             case "Cast":  # the input; TensorRT-RTX takes bytes into nothing else
                 self._copy(node, inputs)
                 self._names[node.output[0]] = self._colours_first(node.output[0])
-            case "Transpose":  # of colours, which is done
-                self._names[node.output[0]] = inputs[0]
+            case "Transpose":  # of colours, which is done; of flow, which is prepared before
+                done = inputs[0] in self._clips
+                self._names[node.output[0]] = inputs[0] if done else self._colours_first(inputs[0])
             case "Conv":
                 self._convolve(node, inputs)
-            case "ReduceMean":
+            case "ReduceMean" if inputs[0] in self._clips:
                 self._copy(node, [self._unfolded(inputs[0]), *inputs[1:]])
             case _:
                 self._copy(node, inputs)

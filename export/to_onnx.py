@@ -1,4 +1,4 @@
-"""A checkpoint's network as one ONNX file that takes uint8 clips."""
+"""A checkpoint's network as one ONNX file that takes clips as they are before any preparation."""
 
 import json
 import warnings
@@ -12,7 +12,7 @@ from motionfit.export.fold import folded
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.tensors import EMBEDDING, INPUT, LOGITS
 from motionfit.training.checkpoint import Checkpoint
-from motionfit.training.model import normalised
+from motionfit.training.model import FLOW, RGB, network_input
 from motionfit.training.whole_files import written_whole
 
 # The opset that PyTorch's exporter writes without converting, and old enough for every runtime
@@ -32,8 +32,10 @@ class Served(nn.Module):
         self.spec = spec
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (N, classes) and embedding (N, D), float32, of frames (N, T, S, S, 3) uint8."""
-        logits, embedding = self.model(normalised(frames, spec=self.spec))
+        """Logits (N, classes) and embedding (N, D), float32, of frames (N, T, S, S, 3) uint8, or of
+        optical flow (N, T, S, S, 2) float32 in units of its bound.
+        """
+        logits, embedding = self.model(network_input(frames, spec=self.spec))
         return logits, embedding
 
 
@@ -44,20 +46,22 @@ def write_onnx(path: Path, checkpoint: Checkpoint) -> None:
     The graph takes ``frames`` (N, T, S, S, 3) uint8, any N, and gives ``logits`` and ``embedding``
     float32. Its metadata holds ``motionfit.format``, ``motionfit.spec`` and ``motionfit.labels``
     (JSON). The same checkpoint gives the same bytes.
+
+    A network of optical flow takes ``frames`` (N, T, S, S, 2) float32 in units of the bound, which
+    only benchmarks run; its metadata holds ``motionfit.flow`` too.
     """
     spec = checkpoint.spec
     served = Served(folded(checkpoint.model), spec=spec).eval()
-    example = torch.zeros(EXAMPLE_BATCH, spec.num_frames, spec.crop, spec.crop, 3).byte()
-    model = _export(served, example)
+    model = _export(served, _example(checkpoint))
     _strip(model)
-    onnx.helper.set_model_props(
-        model,
-        {
-            "motionfit.format": FORMAT,
-            "motionfit.spec": json.dumps(spec.to_json()),
-            "motionfit.labels": json.dumps(checkpoint.labels),
-        },
-    )
+    properties = {
+        "motionfit.format": FORMAT,
+        "motionfit.spec": json.dumps(spec.to_json()),
+        "motionfit.labels": json.dumps(checkpoint.labels),
+    }
+    if checkpoint.flow is not None:
+        properties["motionfit.flow"] = json.dumps(checkpoint.flow.to_json())
+    onnx.helper.set_model_props(model, properties)
     write_checked(path, model)
 
 
@@ -66,6 +70,13 @@ def write_checked(path: Path, model: onnx.ModelProto) -> None:
     with written_whole(path) as unfinished:
         unfinished.write_bytes(model.SerializeToString(deterministic=True))
         onnx.checker.check_model(unfinished, full_check=True)
+
+
+def _example(checkpoint: Checkpoint) -> Tensor:
+    spec = checkpoint.spec
+    channels, dtype = (RGB, torch.uint8) if checkpoint.flow is None else (FLOW, torch.float32)
+    shape = (EXAMPLE_BATCH, spec.num_frames, spec.crop, spec.crop, channels)
+    return torch.zeros(shape, dtype=dtype)
 
 
 def _export(served: Served, example: Tensor) -> onnx.ModelProto:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from itertools import chain, pairwise, repeat
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, TypeVar
 
 import av
 import numpy as np
@@ -35,6 +35,8 @@ __all__ = ["DecodeLimits", "Decoded", "Shown", "VideoInfo", "VideoReader"]
 
 Shown = Callable[[Times], Iterator[Picture]]
 """Gives the pictures on screen at ascending moments."""
+
+P = TypeVar("P")
 
 _HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 
@@ -140,8 +142,9 @@ class VideoReader:
             notes=tuple(self.notes + self._notes_on_pictures(self._first)),
         )
 
-    def select(self, times_us: Times, *, scaler: Scaler) -> list[Picture]:
-        """The pictures on screen at ``times_us``, microseconds from the first frame, any order.
+    def select(self, times_us: Times, *, scaler: Callable[[VideoFrame], P]) -> list[P]:
+        """The pictures on screen at ``times_us``, microseconds from the first frame, any order, as
+        ``scaler`` makes them of frames.
 
         As ``pictures``, and all at once.
         """
@@ -149,7 +152,7 @@ class VideoReader:
         chosen = list(self.pictures(moments, scaler=scaler))
         return [chosen[i] for i in np.searchsorted(moments, times_us)]
 
-    def pictures(self, moments: Times, *, scaler: Scaler) -> Iterator[Picture]:
+    def pictures(self, moments: Times, *, scaler: Callable[[VideoFrame], P]) -> Iterator[P]:
         """The pictures on screen at ascending ``moments``, microseconds from the first frame,
         decoded as they are taken.
 
@@ -224,7 +227,7 @@ class VideoReader:
             if given == len(wanted):
                 return
 
-    def _next_pictures(self, moments: Times, *, scaler: Scaler) -> Iterator[Picture]:
+    def _next_pictures(self, moments: Times, *, scaler: Callable[[VideoFrame], P]) -> Iterator[P]:
         """The pictures of the first of ``moments``, one or more, up to where seeking is quicker."""
         key, step = self._key_before(moments[0]), 1
         while True:
@@ -238,7 +241,9 @@ class VideoReader:
                 raise self._nothing_decoded()
             key, step = max(0, key - step), 2 * step
 
-    def _pictures_from(self, key: int, moments: Times, *, scaler: Scaler) -> Iterator[Picture]:
+    def _pictures_from(
+        self, key: int, moments: Times, *, scaler: Callable[[VideoFrame], P]
+    ) -> Iterator[P]:
         """As ``_next_pictures``, decoded from a key frame on.
 
         Nothing when the key frame does not lead to them: it is damaged, only marked as one, or one

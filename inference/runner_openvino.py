@@ -45,7 +45,7 @@ class OpenVinoRunner:
         """Load the ONNX ``file`` of the bundle, or else the one that it names for this runtime."""
         name = file or bundle.runs[self.name]
         self._spec = bundle.spec
-        self._compiled: Any = _compile(bundle.file(name), threads=threads)
+        self._compiled: Any = compiled(bundle.file(name), threads=threads)
         check_model(
             bundle,
             inputs={port.any_name: _shape(port) for port in self._compiled.inputs},
@@ -64,7 +64,8 @@ class OpenVinoRunner:
         self._compiled = None
 
 
-def _compile(path: Path, *, threads: int | None) -> Any:
+def compiled(path: Path, *, threads: int | None = None) -> Any:
+    """OpenVINO's program of a file on the CPU. Raises BundleError when it cannot be loaded."""
     options: dict[str, Any] = dict(OPTIONS)
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads

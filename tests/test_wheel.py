@@ -24,6 +24,7 @@ STUDENT = Path("inference/student")
 CARD = Path("inference/STUDENT.md")
 SAMPLE = {Path("export/SAMPLE.md"), Path("export/sample.mp4")}
 PAGE = Path("serving/page")
+TEMPLATE = Path("benchmarks/report/page.html.jinja")
 BUNDLE_FILES = {"bundle.json", "model.onnx", "student.safetensors"}
 METADATA_FILES = {
     "METADATA",
@@ -49,7 +50,7 @@ def ships(path: Path) -> bool:
     """Whether a file of the repository belongs into the wheel."""
     module = path.suffix == ".py" or path.name == "py.typed"
     student = path == CARD or path.parent == STUDENT
-    data = student or path.parent == PAGE or path in SAMPLE
+    data = student or path.parent == PAGE or path in {TEMPLATE, *SAMPLE}
     return path.parts[0] in LAYERS and (module or data)
 
 

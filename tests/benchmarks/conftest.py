@@ -20,6 +20,7 @@ from motionfit.benchmarks.noise import Noise
 from motionfit.benchmarks.result import Model, Result, TimedCase
 from motionfit.inference.clip import ClipSpec
 from motionfit.training.scores import Scored, judge
+from tests.benchmarks.report_runs import TinyExperiment, tiny_experiment
 from tests.toy_bundles import write_bundle as write_any_bundle
 
 COMMAND = Path(sysconfig.get_path("scripts")) / "motionfit-bench"
@@ -130,6 +131,13 @@ def make_clip() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("clips") / "a red clip.mp4", colour="red")
+
+
+@pytest.fixture(scope="session")
+def report_runs(tmp_path_factory: pytest.TempPathFactory) -> TinyExperiment:
+    """An experiment of tiny networks whose MERS and MARS students were not trained."""
+    beside = sorted((Path(__file__).parents[3] / "shared/data/ucf101_10").rglob("*.mp4"))
+    return tiny_experiment(tmp_path_factory.mktemp("tiny"), real=next(iter(beside), None))
 
 
 SHA = "ab" * 32

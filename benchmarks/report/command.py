@@ -1,0 +1,122 @@
+"""``motionfit-bench report`` and ``report-draw``."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from motionfit.benchmarks.command import Seed, Threads
+from motionfit.inference.console import show, stderr
+from motionfit.inference.errors import require_extra
+
+REPORT = "report.json"
+QUICK_VIDEOS = "give videos, or --runs and --data of an experiment"
+
+Folder = Annotated[
+    Path, typer.Option("-o", "--output", file_okay=False, help="Folder of the report.")
+]
+Others = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--with",
+        metavar="FILE.json",
+        exists=True,
+        dir_okay=False,
+        help="A report of another machine, or a result of engines or gpu; repeatable.",
+    ),
+]
+
+
+def report_command(
+    output: Folder,
+    videos: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="VIDEO",
+            exists=True,
+            dir_okay=False,
+            help="Real videos to time; without them, test videos of --data.",
+        ),
+    ] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder of motionfit-bench experiment, whose networks are taken; without it the "
+            "student is the one that ships, the others have random weights and no accuracy.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(exists=True, help="The experiment's data set.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A rough answer in about a minute.")
+    ] = False,
+    clips: Annotated[int, typer.Option(min=1, max=10, help="Clips of a video.")] = 4,
+    threads: Threads = None,
+    also: Others = None,
+    seed: Seed = 0,
+) -> None:
+    """What is saved, and lost, by dropping optical flow: HTML, Markdown, JSON and pictures.
+
+    The student is timed beside two streams of the same backbone, and the accuracy of the very same
+    networks stands beside each time. Run the command again to go on after any kind of end.
+    """
+    require_extra("train", "cv2", "jinja2", "matplotlib", "safetensors", "torch", "torchvision")
+    require_extra("export", "onnx", "onnxscript")
+    require_extra("cpu", "onnxruntime")
+    if not videos and (runs is None or data is None):
+        raise typer.BadParameter(f"there is nothing to time: {QUICK_VIDEOS}")
+    if runs is not None and data is None:
+        raise typer.BadParameter("networks of an experiment need its data set: give --data")
+    from motionfit.benchmarks.report.collect import collect
+    from motionfit.benchmarks.report.draw import draw_report
+    from motionfit.benchmarks.report.headline import headline
+    from motionfit.benchmarks.report.merge import read_other
+    from motionfit.benchmarks.report.options import Options, keep_options
+    from motionfit.benchmarks.report.plan import cells
+    from motionfit.benchmarks.report.result import write_report
+    from motionfit.benchmarks.report.runner import run_parts
+    from motionfit.benchmarks.result import ResultError, shown_command
+
+    options = Options(
+        videos=tuple(str(video.resolve()) for video in videos or ()),
+        runs=str(runs.resolve()) if runs else None,
+        data=str(data.resolve()) if data else None,
+        threads=threads or len(os.sched_getaffinity(0)),
+        num_clips=clips,
+        seed=seed,
+        quick=quick,
+    )
+    others = [read_other(path) for path in also or ()]
+    keep_options(options, output)
+    failed = run_parts(output, cells(options), console=stderr)
+    report = collect(output, options, command=shown_command(sys.argv[1:]))
+    write_report(report, output / REPORT)
+    draw_report(report, others, output)
+    show([], headline(report))
+    stderr.print(f"wrote {output}/report.html", markup=False)
+    if failed:
+        raise ResultError(
+            f"{len(failed)} parts failed: "
+            + "; ".join(f"{one.name}: {one.words}" for one in failed)
+        )
+
+
+def report_draw_command(
+    report: Annotated[Path, typer.Argument(metavar="REPORT.json", exists=True, dir_okay=False)],
+    output: Folder,
+    also: Others = None,
+) -> None:
+    """Draw a report again from its file, with results of other machines."""
+    require_extra("train", "jinja2", "matplotlib")
+    from motionfit.benchmarks.report.draw import draw_report
+    from motionfit.benchmarks.report.merge import read_other
+    from motionfit.benchmarks.report.result import read_report
+
+    others = [read_other(path) for path in also or ()]
+    draw_report(read_report(report), others, output)
+    stderr.print(f"wrote {output}/report.html", markup=False)

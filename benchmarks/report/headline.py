@@ -1,0 +1,74 @@
+"""The sentences that a report begins with: what is saved, and what it costs."""
+
+from motionfit.benchmarks.report.names import accuracy_of, engine_of, kind_of
+from motionfit.benchmarks.report.numbers import interval, ms_of, percent, points
+from motionfit.benchmarks.report.result import ReportResult, RowFigures
+from motionfit.benchmarks.report.statistics import LEAST_PROCESSES
+from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE, USUAL
+from motionfit.training.json_record import Estimate
+
+
+def headline(report: ReportResult) -> tuple[str, ...]:
+    """What the report says, in a few sentences."""
+    like = report.row(LIKE_FOR_LIKE.name, group="like for like")
+    usual = report.row(USUAL.name, group="usual set-up")
+    sentences = (
+        _caution(report),
+        _speed(report, like, opening="Like for like (same backbone, width, engine and precision)"),
+        _speed(report, usual, opening="As such systems are usually run"),
+        _accuracy(report),
+        _noise(report),
+    )
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def _caution(report: ReportResult) -> str | None:
+    if report.quick:
+        return "A quick look with few samples: it shows what is measured and is no result."
+    if report.missing_parts:
+        return f"Not complete: {report.missing_parts} parts are still to be measured."
+    few = [one for one in report.systems if one.processes < LEAST_PROCESSES]
+    return f"{len(few)} systems ran in fewer than {LEAST_PROCESSES} processes." if few else None
+
+
+def _speed(report: ReportResult, row: RowFigures, *, opening: str) -> str | None:
+    if row.time is None:
+        return None
+    return (
+        f"{opening}: {kind_of(row.other)}, in {engine_of(row.other)} take "
+        f"{interval(row.time, '.3g', unit=' times')} as long to answer for a video as the student "
+        f"in {engine_of(row.without_flow)} ({ms_of(row.other_ms)} against "
+        f"{ms_of(row.without_flow_ms)}), and {interval(row.cpu, '.3g', unit=' times')} the "
+        "processor time."
+    )
+
+
+def _accuracy(report: ReportResult) -> str:
+    own = accuracy_of(report, REFERENCE.name)
+    other = accuracy_of(report, LIKE_FOR_LIKE.name)
+    if isinstance(own, str):
+        return f"Nothing is known of accuracy: {own}."
+    said = f"The student names {percent(own.top1)} of the test videos rightly"
+    if isinstance(other, str) or other.difference is None:
+        return f"{said}; the accuracy of two streams is not measured."
+    return (
+        f"{said}, two streams {percent(other.top1)}: {_verdict(other.difference)} "
+        f"({points(other.difference)} points, {len(other.cells)} drawings of labels)."
+    )
+
+
+def _verdict(difference: Estimate) -> str:
+    if difference.low > 0:
+        return "dropping flow costs accuracy"
+    if difference.high < 0:
+        return "the student is right more often"
+    return "the two cannot be told apart"
+
+
+def _noise(report: ReportResult) -> str | None:
+    if not report.noisy_parts:
+        return None
+    return (
+        f"The machine was noisy: in {report.noisy_parts} of {len(report.parts)} parts a fixed "
+        "calculation varied by more than 5 %. Believe the ratios rather than the milliseconds."
+    )

@@ -1,0 +1,126 @@
+"""Results of other machines, as sections of a report: reports, and results of engines or a GPU."""
+
+from pathlib import Path
+
+from motionfit.benchmarks.engines_table import KINDS, engine_lines
+from motionfit.benchmarks.report.document import Section, section, table
+from motionfit.benchmarks.report.names import accuracy_of, full_name
+from motionfit.benchmarks.report.numbers import interval, ms_of, percent, times
+from motionfit.benchmarks.report.result import KIND, ReportResult, read_report
+from motionfit.benchmarks.report.samples import by_cell
+from motionfit.benchmarks.report.statistics import between_runs, within_rounds
+from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE
+from motionfit.benchmarks.report.timed import TOTAL
+from motionfit.benchmarks.result import Result, ResultError, read_json, read_result
+from motionfit.training.json_record import Estimate
+
+SEED = 0
+
+Other = ReportResult | Result
+
+
+def read_other(path: Path) -> Other:
+    """A report, or a result of ``motionfit-bench engines`` or ``gpu``. Raises ResultError."""
+    values = read_json(path)
+    if isinstance(values, dict) and values.get("kind") == KIND:
+        return read_report(path)
+    result = read_result(path)
+    if result.kind not in KINDS:
+        raise ResultError(
+            f"{path} is a result of {result.kind}; a report takes in other reports and results of "
+            f"{' and '.join(KINDS)}"
+        )
+    return result
+
+
+def section_of(other: Other, *, beside: ReportResult) -> Section:
+    """What another run says, on this machine or another one."""
+    if isinstance(other, ReportResult):
+        return _of_report(other, beside=beside)
+    return _of_engines(other)
+
+
+def agreement(first: ReportResult, second: ReportResult) -> Estimate | None:
+    """The like-for-like ratio of one run over that of another, with its interval."""
+    ratios = [
+        within_rounds(*one.pair(f"{LIKE_FOR_LIKE.name}/{TOTAL}", f"{REFERENCE.name}/{TOTAL}"))
+        for report in (first, second)
+        for one in by_cell(report.parts, kind="systems")[:1]
+    ]
+    return between_runs(*ratios, seed=SEED) if len(ratios) == 2 else None
+
+
+def _agreement(first: ReportResult, second: ReportResult) -> str:
+    found = agreement(first, second)
+    if found is None:
+        return ""
+    verdict = "the runs agree" if found.low <= 1 <= found.high else "the runs differ"
+    return (
+        f" How many times as long two streams take like for like, in this report over that one: "
+        f"{interval(found, '.3f')}; {verdict}."
+    )
+
+
+def _of_report(other: ReportResult, *, beside: ReportResult) -> Section:
+    same = other.machine.hardware == beside.machine.hardware
+    noisy = f"{other.noisy_parts} of {len(other.parts)} parts ran on a noisy machine."
+    quick = " A quick look, no result." if other.quick else ""
+    return section(
+        f"{'Another run on' if same else 'On another machine:'} {_machine(other)}",
+        f"{other.created_utc:%Y-%m-%d}, {other.threads} threads, {other.clips} clips of a video. "
+        f"{noisy}{quick}{_agreement(beside, other)}",
+        table(
+            ("system with flow", "median", "student", "times", "processor", "accuracy"),
+            [
+                (
+                    full_name(row.other),
+                    ms_of(row.other_ms),
+                    ms_of(row.without_flow_ms),
+                    times(row.time),
+                    times(row.cpu),
+                    _accuracy(other, row.other),
+                )
+                for row in other.rows
+                if row.cell
+            ],
+        ),
+    )
+
+
+def _accuracy(report: ReportResult, name: str) -> str:
+    found = accuracy_of(report, name)
+    return found if isinstance(found, str) else percent(found.top1)
+
+
+def _of_engines(result: Result) -> Section:
+    given = result.settings
+    noise = " The machine was noisy." if result.noise.noisy else ""
+    return section(
+        f"On another machine: {_machine(result)}",
+        f"The network alone, R(2+1)D-18 of width {given['width']}, {given['frames']} frames of "
+        f"{given['size']} x {given['size']}: one RGB network, so without flow once and with a flow "
+        f"network twice this, and the flow itself.{noise}",
+        table(
+            ("engine", "clips at once", "ms a clip", "times as fast as the first", "of the limit"),
+            [
+                (
+                    line.engine,
+                    str(line.batch),
+                    interval(line.clip_ms, ".3g"),
+                    times(line.speed_up),
+                    _share(line.share),
+                )
+                for line in engine_lines(result)
+            ],
+        ),
+    )
+
+
+def _share(share: Estimate | None) -> str:
+    return interval(share, ".0f", scale=100, unit=" %")
+
+
+def _machine(other: Other) -> str:
+    machine = other.machine
+    names = [gpu.name for gpu in machine.gpus] or [machine.cpu]
+    return f"{', '.join(names)}, {machine.cores} cores"

@@ -1,0 +1,231 @@
+"""The cells of a report: sets of cases that take turns in one process, and how often.
+
+A *part* is one cell in one fresh process, a file of its own. A figure is drawn from the parts of
+all of its cell's processes.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from motionfit.benchmarks.report.networks import TrainedCell
+from motionfit.benchmarks.report.options import Options
+from motionfit.benchmarks.report.systems import (
+    ENGINES,
+    FLOW_ALONE,
+    FLOW_ALONE_STORED,
+    INT8,
+    LIKE_FOR_LIKE,
+    MARS_STUDENT,
+    MERS_STUDENT,
+    REFERENCE,
+    ROWS,
+    STUDENT_AND_FLOW,
+    USUAL,
+    EngineName,
+    System,
+    student,
+    two_stream,
+)
+
+Kind = Literal[
+    "systems",
+    "cold",
+    "limit",
+    "accuracy",
+    "scaling",
+    "offline",
+    "server",
+    "decoders",
+]
+
+PROCESSES = 5
+COLD_PROCESSES = 11
+"""Each gives one sample, and a median takes eleven."""
+ROUNDS = {"p99": 133, "p95": 26, "median": 11}
+"""Of each process, so that five processes together allow it to be said."""
+QUICK = (LIKE_FOR_LIKE.name, two_stream("stored").name, two_stream("farneback").name)
+QUICK_ENGINES: tuple[EngineName, ...] = ("onnxruntime", "torch-eager")
+SLOW = ("two-stream-tvl1@openvino", USUAL.name)
+COLD = (
+    *(REFERENCE, student("onnxruntime"), student(INT8), student("torch-eager")),
+    *(LIKE_FOR_LIKE, two_stream("stored"), two_stream(engine=INT8), FLOW_ALONE, USUAL),
+)
+ACCURACY = (
+    REFERENCE,
+    LIKE_FOR_LIKE,
+    STUDENT_AND_FLOW,
+    FLOW_ALONE,
+    MERS_STUDENT,
+    MARS_STUDENT,
+    two_stream("stored"),
+    FLOW_ALONE_STORED,
+    student(INT8),
+    two_stream(engine=INT8),
+)
+"""Systems whose accuracy is measured. Engines that give the same scores have the same; flow by
+another algorithm than the network was trained with has none."""
+CLIPS = tuple(range(1, 11))
+SWEEPS = ("clips", "batch", "threads", "concurrency", "length", "resolution", "width")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """Cases that take turns."""
+
+    name: str
+    """Of its files."""
+    kind: Kind
+    processes: int
+    rounds: int
+    warmup_rounds: int
+    systems: tuple[System, ...] = ()
+    what: str = ""
+    """What is swept, or which trained cell is asked for its accuracy."""
+    clips: int | None = None
+    """Clips of a video; None: as the options say."""
+
+
+def cells(options: Options) -> tuple[Cell, ...]:
+    """All that is to be measured, the most important first."""
+    return _quick(options) if options.quick else _full(options)
+
+
+def _quick(options: Options) -> tuple[Cell, ...]:
+    return (
+        _systems(
+            "first", ("like for like", "flow"), processes=1, rounds=ROUNDS["median"], only=QUICK
+        ),
+        _limit(QUICK_ENGINES, processes=1, rounds=ROUNDS["median"]),
+        Cell(name="decoders", kind="decoders", processes=1, rounds=11, warmup_rounds=1),
+        *_accuracy(options),
+    )
+
+
+def _full(options: Options) -> tuple[Cell, ...]:
+    return (
+        _systems("first", ("like for like",), rounds=ROUNDS["p99"]),
+        _systems("streams", ("networks", "flow"), rounds=ROUNDS["p95"]),
+        _systems("tvl1", ("usual set-up", "flow"), rounds=ROUNDS["median"], only=SLOW),
+        _systems("engines", ("engine", "precision"), rounds=ROUNDS["p95"]),
+        _systems("sizes", ("size",), rounds=ROUNDS["median"]),
+        _limit((*ENGINES, INT8), processes=PROCESSES, rounds=ROUNDS["p95"]),
+        *(
+            Cell(
+                name=f"cold-{one.name.replace('@', '-')}",
+                kind="cold",
+                processes=COLD_PROCESSES,
+                rounds=1,
+                warmup_rounds=0,
+                systems=(one,),
+            )
+            for one in COLD
+        ),
+        Cell(name="decoders", kind="decoders", processes=5, rounds=26, warmup_rounds=1),
+        *(
+            Cell(
+                name=f"scaling-{what}",
+                kind="scaling",
+                processes=PROCESSES,
+                rounds=ROUNDS["median"],
+                warmup_rounds=1,
+                systems=(REFERENCE, LIKE_FOR_LIKE),
+                what=what,
+            )
+            for what in SWEEPS
+        ),
+        _scenario("offline", rounds=ROUNDS["median"]),
+        _scenario("server", rounds=1),
+        *_accuracy(options),
+    )
+
+
+def _scenario(kind: Literal["offline", "server"], *, rounds: int) -> Cell:
+    return Cell(
+        name=kind,
+        kind=kind,
+        processes=PROCESSES,
+        rounds=rounds,
+        warmup_rounds=1,
+        systems=(REFERENCE, LIKE_FOR_LIKE),
+    )
+
+
+def _systems(
+    name: str,
+    groups: tuple[str, ...],
+    *,
+    rounds: int,
+    processes: int = PROCESSES,
+    only: tuple[str, ...] | None = None,
+) -> Cell:
+    """The systems of some groups of rows, with the student that all are held against.
+
+    Slow ones are only in the cell that names them.
+    """
+    rows = [row for row in ROWS if row.group in groups]
+    chosen = [
+        row for row in rows if (row.other.name in only if only else row.other.name not in SLOW)
+    ]
+    found = {one.name: one for row in chosen for one in (row.without_flow, row.other)}
+    systems = {REFERENCE.name: REFERENCE, **found}
+    return Cell(
+        name=name,
+        kind="systems",
+        processes=processes,
+        rounds=rounds,
+        warmup_rounds=1,
+        systems=tuple(systems.values()),
+    )
+
+
+def _limit(engines: tuple[EngineName, ...], *, processes: int, rounds: int) -> Cell:
+    """The machine's limits, and the student in OpenVINO and other engines."""
+    return Cell(
+        name="limit",
+        kind="limit",
+        processes=processes,
+        rounds=rounds,
+        warmup_rounds=1,
+        systems=(REFERENCE, *map(student, engines)),
+    )
+
+
+def _accuracy(options: Options) -> tuple[Cell, ...]:
+    """One for each system and cell whose networks are trained. No clock decides it, so once is
+    enough.
+    """
+    trained = options.trained_cells()
+    if options.quick:
+        return tuple(
+            _asked(one, two, options.num_clips)
+            for one in trained[:1]
+            for two in (REFERENCE, LIKE_FOR_LIKE)
+        )
+    return (
+        *(
+            _asked(one, two, options.num_clips)
+            for one in trained
+            for two in ACCURACY
+            if all(one.has(arm) for arm in (two.rgb, two.flow) if arm)
+        ),
+        *(
+            _asked(one, two, clips)
+            for one in trained[:1]
+            for two in (REFERENCE, LIKE_FOR_LIKE)
+            for clips in CLIPS
+            if clips != options.num_clips
+        ),
+    )
+
+
+def _asked(trained: TrainedCell, system: System, clips: int) -> Cell:
+    return Cell(
+        name=f"accuracy-{trained.name}-{system.name.replace('@', '-')}-clips{clips}",
+        kind="accuracy",
+        processes=1,
+        rounds=1,
+        warmup_rounds=0,
+        systems=(system,),
+        what=trained.name,
+        clips=clips,
+    )

@@ -1,0 +1,194 @@
+"""Every kind of part, measured for real on tiny networks, and the figures drawn from it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from motionfit.benchmarks.report import decoders, scaling, scenarios
+from motionfit.benchmarks.report.accuracy import accuracy_part
+from motionfit.benchmarks.report.accuracy_figures import accuracy_figures
+from motionfit.benchmarks.report.cold import cold_part
+from motionfit.benchmarks.report.curves import curve_figures
+from motionfit.benchmarks.report.decoders import decoders_part
+from motionfit.benchmarks.report.options import Options
+from motionfit.benchmarks.report.parts import in_turns
+from motionfit.benchmarks.report.plan import Cell, Kind, cells
+from motionfit.benchmarks.report.scaling import scaling_part
+from motionfit.benchmarks.report.scenario_figures import scenario_figures
+from motionfit.benchmarks.report.scenarios import scenario_part
+from motionfit.benchmarks.report.systems import (
+    LIKE_FOR_LIKE,
+    MERS_STUDENT,
+    REFERENCE,
+    System,
+    all_systems,
+)
+from motionfit.benchmarks.report.work import Work
+from motionfit.benchmarks.session import Session
+from tests.benchmarks.report_runs import CELL, TinyExperiment
+
+MakeWork = Callable[..., Work]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cells")
+
+
+@pytest.fixture
+def make_work(report_runs: TinyExperiment, folder: Path) -> MakeWork:
+    options = Options(
+        videos=(),
+        runs=str(report_runs.runs),
+        data=str(report_runs.data),
+        threads=1,
+        num_clips=2,
+        seed=0,
+        quick=False,
+    )
+
+    def make(
+        kind: Kind,
+        *,
+        what: str = "",
+        rounds: int = 1,
+        systems: tuple[System, ...] = (REFERENCE, LIKE_FOR_LIKE),
+        clips: int | None = None,
+    ) -> Work:
+        return Work(
+            cell=Cell(
+                name=kind,
+                kind=kind,
+                processes=1,
+                rounds=rounds,
+                warmup_rounds=0,
+                systems=systems,
+                what=what,
+                clips=clips,
+            ),
+            options=options,
+            folder=folder,
+            process=0,
+            session=Session.start(command="motionfit-bench report", seed=0),
+            after_round=lambda: None,
+        )
+
+    return make
+
+
+def test_clips_make_a_curve_with_an_exponent(
+    make_work: MakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaling, "CLIPS", (1, 2, 4))
+    curves = curve_figures([scaling_part(make_work("scaling", what="clips", rounds=11))])
+    [total] = [c for c in curves if (c.system, c.part) == (LIKE_FOR_LIKE.name, "total")]
+    assert [point.at for point in total.points] == [1, 2, 4]
+    assert total.exponent is not None
+    assert total.exponent.value > 0
+    assert not [c for c in curves if (c.system, c.part) == (REFERENCE.name, "flow")]
+
+
+@pytest.mark.parametrize("what", ["length", "concurrency", "batch", "threads"])
+def test_every_sweep_has_both_systems(
+    make_work: MakeWork, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    for name, value in {
+        "SECONDS": (1, 2),
+        "USUAL_HEIGHT": 96,
+        "CONCURRENCY": (1, 2),
+        "BATCHES": (1, 2),
+    }.items():
+        monkeypatch.setattr(scaling, name, value)
+    found = scaling_part(make_work("scaling", what=what))
+    named = {tuple(case.name.split("/")[:3]) for case in found.cases}
+    sizes = {size for _, size, _ in named}
+    both = (REFERENCE.name, LIKE_FOR_LIKE.name)
+    assert named == {(what, size, system) for size in sizes for system in both}
+    assert what == "threads" or sizes == {"1", "2"}
+
+
+def test_a_server_is_asked_whether_or_not_it_has_answered(
+    make_work: MakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scenarios, "REQUESTS", 12)
+    monkeypatch.setattr(scenarios, "SHARES", (0.3, 20))
+    part = scenario_part(make_work("server"))
+    waits = {case.name: case.samples_ms for case in part.cases}
+    calm, busy = waits[f"0.3/{REFERENCE.name}"], waits[f"20/{REFERENCE.name}"]
+    assert len(calm) == len(busy) == 12
+    # Twenty times what it gets done: the last ones wait for nearly all before them.
+    assert max(busy) > 3 * min(calm)
+    capacity = next(one for one in part.figures if one.name.startswith(REFERENCE.name))
+    [figures] = [
+        one
+        for one in scenario_figures([part])
+        if one.system == REFERENCE.name and one.at and one.at > 19 * capacity.value
+    ]
+    assert figures.p50_ms is not None
+    assert figures.p99_ms is None
+    assert figures.refused["p99"] == "n too small: 12 samples, 662 needed"
+
+
+def test_offline_counts_videos(make_work: MakeWork) -> None:
+    part = scenario_part(make_work("offline", rounds=11))
+    [student, both] = scenario_figures([part])
+    assert student.per_second is not None
+    assert both.per_second is not None
+    assert student.per_second.value > both.per_second.value
+
+
+def test_a_cold_start_is_longer_than_an_answer_and_takes_memory(make_work: MakeWork) -> None:
+    part = cold_part(make_work("cold", systems=(REFERENCE,)))
+    [start] = part.cases
+    assert start.samples_ms[0] > 10
+    [peak] = part.figures
+    assert peak.unit == "bytes"
+    assert 0 < peak.value < 4e9
+
+
+def test_decoders_that_give_other_frames_are_not_timed(
+    make_work: MakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    real = decoders._opencv
+    monkeypatch.setattr(
+        decoders, "_opencv", lambda path, indices: real(path, [i + 3 for i in indices])
+    )
+    part = decoders_part(make_work("decoders"))
+    timed = {case.name.rpartition("/")[2] for case in part.cases}
+    assert "pyav" in timed
+    assert "opencv" not in timed
+    reasons = [one.reason for one in part.excluded if one.name.endswith("/opencv")]
+    assert reasons
+    assert all("differs" in reason or "OpenCV reads" in reason for reason in reasons)
+
+
+def test_accuracy_is_measured_of_what_was_trained(make_work: MakeWork) -> None:
+    work = make_work("accuracy", what=CELL.name, systems=(REFERENCE,), clips=2)
+    [student] = accuracy_figures([accuracy_part(work)])
+    assert student.cells == (CELL.name,)
+    assert student.top1.value == student.right[CELL.name].count("1") / 14
+    asked = {one.name for c in cells(work.options) if c.kind == "accuracy" for one in c.systems}
+    assert REFERENCE.name in asked
+    assert MERS_STUDENT.name not in asked
+
+
+def test_processes_of_all_cells_alternate_and_accuracy_is_last(make_work: MakeWork) -> None:
+    options = make_work("systems").options
+    turns = in_turns(cells(options))
+    timed = [(cell.name, process) for cell, process in turns if cell.kind != "accuracy"]
+    assert [process for _, process in timed] == sorted(process for _, process in timed)
+    assert {cell.kind for cell, _ in turns[len(timed) :]} == {"accuracy"}
+    assert len(set(turns)) == len(turns)
+
+
+def test_every_figure_has_at_least_five_processes(make_work: MakeWork) -> None:
+    for cell in cells(make_work("systems").options):
+        assert cell.processes >= 5 or cell.kind == "accuracy"
+
+
+def test_every_system_is_in_some_cell(make_work: MakeWork) -> None:
+    planned = cells(make_work("systems").options)
+    timed = {one.name for cell in planned if cell.kind == "systems" for one in cell.systems}
+    assert timed == {one.name for one in all_systems()}

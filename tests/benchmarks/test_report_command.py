@@ -1,0 +1,152 @@
+"""The command from end to end: real processes, tiny networks, a kill in the middle."""
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from motionfit.benchmarks.figures import look_up, read_quotable
+from motionfit.benchmarks.report.result import ReportResult, read_report
+from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE
+from tests.benchmarks.conftest import COMMAND, Bench
+from tests.benchmarks.report_runs import TinyExperiment
+
+
+def arguments(experiment: TinyExperiment, output: Path) -> list[str]:
+    data = ["--runs", str(experiment.runs), "--data", str(experiment.data)]
+    return ["report", "-o", str(output), "--quick", "--clips", "2", "--threads", "1", *data]
+
+
+@pytest.fixture(scope="module")
+def resumed(
+    report_runs: TinyExperiment, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, int]]:
+    """The folder of a report that was killed after its first part, and went on; and when the parts
+    that were there then were written.
+    """
+    output = tmp_path_factory.mktemp("report") / "report"
+    killed = subprocess.Popen(
+        [COMMAND, *arguments(report_runs, output)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while not list(output.glob("parts/*.json")):
+        assert killed.poll() is None, killed.communicate()
+        time.sleep(0.05)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    before = {path.name: path.stat().st_mtime_ns for path in output.glob("parts/*.json")}
+    done = subprocess.run(
+        [COMMAND, *arguments(report_runs, output)], capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{len(before)} of 5 parts were measured before" in done.stderr
+    assert "Like for like" in done.stdout
+    return output, before
+
+
+@pytest.fixture(scope="module")
+def report(resumed: tuple[Path, dict[str, int]]) -> ReportResult:
+    return read_report(resumed[0] / "report.json")
+
+
+def test_what_was_measured_before_the_kill_is_kept(resumed: tuple[Path, dict[str, int]]) -> None:
+    output, before = resumed
+    after = {path.name: path.stat().st_mtime_ns for path in output.glob("parts/*.json")}
+    assert before.items() <= after.items()
+    assert len(after) == 5
+
+
+def test_the_first_row_is_like_for_like(report: ReportResult) -> None:
+    row = report.rows[0]
+    assert (row.without_flow, row.other) == (REFERENCE.name, LIKE_FOR_LIKE.name)
+    assert row.time is not None
+    assert row.cpu is not None
+    # Two networks and flow take longer than one; of a busy machine only processor time tells.
+    assert row.cpu.value > 1.2
+    [own, other] = [report.system(name) for name in (row.without_flow, row.other)]
+    assert own is not None
+    assert other is not None
+    assert own.stages_ms["flow"] == 0 < other.stages_ms["flow"]
+    assert own.refused["p99"] == "n too small: 11 samples, 662 needed"
+
+
+def test_accuracy_is_that_of_the_networks_that_are_timed(
+    report: ReportResult, report_runs: TinyExperiment
+) -> None:
+    own, other = report.accuracy(REFERENCE.name), report.accuracy(LIKE_FOR_LIKE.name)
+    assert own is not None
+    assert other is not None
+    assert other.difference is not None
+    assert own.top1 is not None
+    assert other.top1 is not None
+    assert other.difference.value == pytest.approx(other.top1.value - own.top1.value, abs=1e-5)
+    [cell] = own.cells
+    [videos] = report.videos.values()
+    assert len(own.right[cell]) == len(videos) == 3  # of 14, every fifth
+    assert {video.name for part in report.parts for video in part.videos} <= {
+        path.name for path in report_runs.videos
+    }
+
+
+def test_the_html_needs_nothing_else(resumed: tuple[Path, dict[str, int]]) -> None:
+    text = (resumed[0] / "report.html").read_text()
+    sources = re.findall(r'(?:src|href)="([^"]*)"', text)
+    assert sources
+    for source in sources:
+        head, _, content = source.partition(",")
+        assert head == "data:image/png;base64"
+        assert base64.b64decode(content).startswith(b"\x89PNG")
+    assert "http" not in re.sub(r"base64,[^\"]*", "", text)
+
+
+def test_no_file_names_a_folder_of_this_machine(
+    resumed: tuple[Path, dict[str, int]], report_runs: TinyExperiment
+) -> None:
+    for name in ("report.html", "report.md", "report.json"):
+        text = (resumed[0] / name).read_text()
+        assert str(report_runs.runs.parent) not in text
+        assert str(Path.home()) + "/" not in text
+
+
+def test_drawn_again_with_another_machine(
+    resumed: tuple[Path, dict[str, int]], bench: Bench, tmp_path: Path
+) -> None:
+    source = resumed[0] / "report.json"
+    values = json.loads(source.read_text())
+    values["machine"]["cpu"] = "Another CPU"
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(values))
+    done = bench("report-draw", source, "--with", other, "-o", tmp_path / "drawn")
+    assert done.returncode == 0, done.stderr
+    again, before = (
+        (folder / "report.md").read_text() for folder in (tmp_path / "drawn", resumed[0])
+    )
+    assert "## On another machine: Another CPU, " in again
+    assert set(before.splitlines()) <= set(again.splitlines())
+
+
+def test_a_folder_begun_with_other_options_is_refused(
+    resumed: tuple[Path, dict[str, int]], bench: Bench, report_runs: TinyExperiment
+) -> None:
+    changed = [*arguments(report_runs, resumed[0]), "--seed", "1"]
+    done = bench(*changed)
+    assert done.returncode == 1
+    assert "was begun with other options (seed)" in done.stderr
+
+
+def test_nothing_to_time_is_wrong_use(bench: Bench, tmp_path: Path) -> None:
+    done = bench("report", "-o", tmp_path / "report")
+    assert done.returncode == 2
+    assert "give videos" in done.stderr
+    assert not os.listdir(tmp_path)
+
+
+def test_figures_of_a_report_can_be_quoted(resumed: tuple[Path, dict[str, int]]) -> None:
+    found = read_quotable(resumed[0] / "report.json")
+    path = f"rows[other={LIKE_FOR_LIKE.name}].cpu.value"
+    assert look_up(found.model_dump(mode="json"), path) > 1
