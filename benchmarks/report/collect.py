@@ -15,7 +15,7 @@ from motionfit.benchmarks.report.figures import (
 from motionfit.benchmarks.report.installed import install_bytes
 from motionfit.benchmarks.report.options import Options
 from motionfit.benchmarks.report.parts import in_turns, read_parts
-from motionfit.benchmarks.report.plan import cells
+from motionfit.benchmarks.report.plan import PREPARATION, cells
 from motionfit.benchmarks.report.result import ReportResult
 from motionfit.benchmarks.report.samples import figures
 from motionfit.benchmarks.report.scenario_figures import scenario_figures
@@ -30,7 +30,8 @@ def collect(folder: Path, options: Options, *, command: str) -> ReportResult:
     parts = read_parts(folder, planned)
     if not any(part.kind == "report-systems" for part in parts):
         raise ResultError(f"nothing is timed in {folder} yet")
-    timed_parts = tuple(part for part in parts if part.kind != "report-accuracy")
+    untimed = {f"report-{kind}" for kind in PREPARATION}
+    timed_parts = tuple(part for part in parts if part.kind not in untimed)
     limits, engines = limit_figures(parts)
     timed = options.timed_cell()
     flow_bytes = figures(parts, FLOW_BYTES)

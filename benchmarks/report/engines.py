@@ -129,7 +129,8 @@ def _onnxruntime(path: Path, *, threads: int) -> Run:
 def _openvino(path: Path, *, threads: int) -> Run:
     from motionfit.inference.runner_openvino import compiled
 
-    program = compiled(path, threads=threads)
+    # Those of one thread are asked side by side: pinned, they would all wait for the first core.
+    program = compiled(path, threads=threads, pinned=threads > 1)
 
     def run(clips: Clips) -> NDArray[np.float32]:
         return np.asarray(program({INPUT: clips})[LOGITS], np.float32)

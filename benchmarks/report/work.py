@@ -34,6 +34,14 @@ class Work:
         """Another one in each process, so that orders differ."""
         return self.options.seed + self.process
 
+    @property
+    def videos(self) -> tuple[Path, ...]:
+        """The timed videos, from another one on in each process, so that all processes together
+        have had each about equally often."""
+        found = self.options.timed_videos()
+        first = self.process * self.cell.rounds % len(found)
+        return (*found[first:], *found[:first])
+
     def finish(
         self,
         *,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from motionfit.benchmarks.report.options import read_options
+from motionfit.benchmarks.report.begun import read_begun
 from motionfit.benchmarks.report.parts import COMMAND, part_file
 from motionfit.benchmarks.report.plan import Cell, cells
 from motionfit.benchmarks.report.work import Work
@@ -18,12 +18,15 @@ from motionfit.inference.console import run
 
 
 def measure_part(
-    folder: Annotated[Path, typer.Argument(help="Of the report, with its options.json.")],
+    folder: Annotated[Path, typer.Argument(help="Of the report, with its begun.json.")],
     name: Annotated[str, typer.Argument(metavar="CELL")],
     process: Annotated[int, typer.Argument(min=0)],
 ) -> None:
     """Measure one cell once and write its file."""
-    options = read_options(folder)
+    begun = read_begun(folder)
+    if begun is None:
+        raise ResultError(f"{folder} is no folder of a report")
+    options = begun.options
     work = Work(
         cell=_cell(name, cells(options)),
         options=options,
@@ -53,6 +56,10 @@ def _measured(work: Work) -> Result:
             from motionfit.benchmarks.report.cold import cold_part
 
             return cold_part(work)
+        case "files":
+            from motionfit.benchmarks.report.files import files_part
+
+            return files_part(work)
         case "limit":
             from motionfit.benchmarks.report.limit import limit_part
 
