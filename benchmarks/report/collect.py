@@ -12,7 +12,6 @@ from motionfit.benchmarks.report.figures import (
     row_figures,
     system_figures,
 )
-from motionfit.benchmarks.report.installed import install_bytes
 from motionfit.benchmarks.report.options import Options
 from motionfit.benchmarks.report.parts import in_turns, read_parts
 from motionfit.benchmarks.report.plan import PREPARATION, cells
@@ -45,10 +44,10 @@ def collect(folder: Path, options: Options, *, command: str) -> ReportResult:
         clips=options.num_clips,
         quick=options.quick,
         networks=timed.name if timed else None,
+        weights=options.networks,
         noisy_parts=sum(part.noise.noisy for part in timed_parts),
         missing_parts=len(in_turns(planned)) - len(parts),
         flow_bytes_a_video=int(flow_bytes[0]) if flow_bytes else None,
-        install_bytes=install_bytes(),
         systems=system_figures(parts),
         rows=row_figures(parts),
         accuracies=accuracy_figures(parts),

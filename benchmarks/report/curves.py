@@ -61,7 +61,9 @@ def _curves_of(cell: Samples, place: Callable[[str], Place | None]) -> list[Curv
             Point(at=size, ms=median(own, seed=SEED), n=len(pooled(own)))
             for size, own in zip(sizes, samples, strict=True)
         )
-        slope = exponent([one.at for one in points], samples, seed=SEED)
+        slope = None
+        if sweep != "length":  # the clips are of fixed length: no power of it
+            slope = exponent([one.at for one in points], samples, seed=SEED)
         found.append(
             CurveFigures(sweep=sweep, system=system, part=part, points=points, exponent=slope)
         )

@@ -69,9 +69,8 @@ class Options(Record):
         rows = self._rows(cell.cell.split.test)
         return rows[::QUICK_SHARE] if self.quick else rows
 
-    def calibration_videos(self) -> tuple[Path, ...]:
-        """Files that the ranges of int8 are taken from: labelled ones of the timed cell."""
-        cell = self.timed_cell()
+    def calibration_videos(self, cell: TrainedCell | None) -> tuple[Path, ...]:
+        """Files that the ranges of int8 are taken from: labelled ones of the networks' own cell."""
         if cell is None:
             return self.timed_videos()[:CALIBRATION_VIDEOS]
         return _spread(self._rows(cell.cell.labelled), CALIBRATION_VIDEOS)

@@ -52,7 +52,7 @@ SLOW = ("two-stream-tvl1@openvino", USUAL.name)
 COLD = (REFERENCE, student("onnxruntime"), LIKE_FOR_LIKE, USUAL)
 """Systems whose start is timed."""
 MEMORY = (
-    *(student(INT8), student("torch-eager"), two_stream("stored"), two_stream(engine=INT8)),
+    *(student(INT8), student("torch-eager"), two_stream(engine=INT8)),
     FLOW_ALONE,
 )
 """Systems of which only the memory is asked, which takes fewer processes."""

@@ -11,7 +11,7 @@ import typer
 from motionfit.benchmarks.report.begun import read_begun
 from motionfit.benchmarks.report.parts import COMMAND, part_file
 from motionfit.benchmarks.report.plan import Cell, cells
-from motionfit.benchmarks.report.work import Work
+from motionfit.benchmarks.report.work import Work, seed_of
 from motionfit.benchmarks.result import Result, ResultError, write_result
 from motionfit.benchmarks.session import Session
 from motionfit.inference.console import run
@@ -32,7 +32,7 @@ def measure_part(
         options=options,
         folder=folder,
         process=process,
-        session=Session.start(command=COMMAND, seed=options.seed + process),
+        session=Session.start(command=COMMAND, seed=seed_of(options, process=process)),
         after_round=lambda: None,
     )
     write_result(_measured(work), part_file(folder, name, process))

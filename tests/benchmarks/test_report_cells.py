@@ -1,20 +1,24 @@
 """Every kind of part, measured for real on tiny networks, and the figures drawn from it."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
 from motionfit.benchmarks.report import decoders, scaling, scenarios
 from motionfit.benchmarks.report.accuracy import accuracy_part
 from motionfit.benchmarks.report.accuracy_figures import accuracy_figures
-from motionfit.benchmarks.report.cold import cold_part
+from motionfit.benchmarks.report.cold import cold_part, cold_plan, start_cold
 from motionfit.benchmarks.report.curves import curve_figures
 from motionfit.benchmarks.report.decoders import decoders_part
 from motionfit.benchmarks.report.files import files_part
+from motionfit.benchmarks.report.open import opener
 from motionfit.benchmarks.report.options import Options
 from motionfit.benchmarks.report.parts import in_turns
 from motionfit.benchmarks.report.pipeline import Pipeline
@@ -22,12 +26,15 @@ from motionfit.benchmarks.report.plan import PREPARATION, Cell, Kind, cells
 from motionfit.benchmarks.report.scaling import VARIANTS, scaling_part
 from motionfit.benchmarks.report.scenario_figures import scenario_figures
 from motionfit.benchmarks.report.scenarios import scenario_part
+from motionfit.benchmarks.report.stages import Stopwatch
 from motionfit.benchmarks.report.systems import (
     LIKE_FOR_LIKE,
     MERS_STUDENT,
     REFERENCE,
+    EngineName,
     System,
     all_systems,
+    student,
     two_stream,
 )
 from motionfit.benchmarks.report.systems_cell import systems_part
@@ -116,6 +123,13 @@ def test_every_sweep_has_both_systems(
     assert what == "threads" or sizes == {"1", "2"}
 
 
+def test_two_runs_share_no_seed(make_work: MakeWork) -> None:
+    work = make_work("server")
+    again = replace(work, options=work.options.model_copy(update={"seed": 1}))
+    seeds = [replace(one, process=p).seed for one in (work, again) for p in range(11)]
+    assert len(set(seeds)) == len(seeds)
+
+
 def test_a_server_is_asked_whether_or_not_it_has_answered(
     make_work: MakeWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +168,26 @@ def test_a_cold_start_is_longer_than_an_answer_and_takes_memory(make_work: MakeW
     [peak] = part.figures
     assert peak.unit == "bytes"
     assert 0 < peak.value < 4e9
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime", "torch-eager"])
+def test_a_bare_process_answers_as_the_pipeline_does(
+    make_work: MakeWork, folder: Path, engine: EngineName
+) -> None:
+    work = make_work("cold")
+    for system in (student(engine), two_stream(engine=engine)):
+        plan = cold_plan(work, system)
+        _, answer = start_cold(plan)
+        with opener(work.options, folder, cell=work.options.timed_cell()) as found:
+            scores = found.open(system).answer(Path(plan["videos"][0]), watch=Stopwatch())
+        np.testing.assert_allclose(answer["scores"], scores, atol=1e-5)
+
+
+def test_a_bare_process_imports_only_what_its_system_needs() -> None:
+    program = "import motionfit.benchmarks.report.cold_child, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert loaded.returncode == 0, loaded.stderr
+    assert {"torch", "cv2", "onnxruntime", "openvino"}.isdisjoint(loaded.stdout.split())
 
 
 def test_decoders_that_give_other_frames_are_not_timed(

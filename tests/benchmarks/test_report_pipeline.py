@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from motionfit.benchmarks.report.engines import Run
 from motionfit.benchmarks.report.flow import FlowComputer, flow_of
 from motionfit.benchmarks.report.networks import MissingNetwork, networks_of
 from motionfit.benchmarks.report.open import open_all, opener, usable_cores
@@ -31,6 +30,7 @@ from motionfit.benchmarks.report.systems import (
     system,
     two_stream,
 )
+from motionfit.benchmarks.report.torch_run import Run
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.prediction import video_scores
 from motionfit.inference.video import read_clips
