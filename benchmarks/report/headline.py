@@ -55,11 +55,14 @@ def _videos(report: ReportResult) -> str | None:
     if not found:
         return None
     own = list(found.values())
-    sizes = Counter(f"{video.width} x {video.height}" for video in own)
-    seconds = median(video.duration_seconds for video in own)
-    most = sizes.most_common(1)[0][0]
-    which = "all" if len(sizes) == 1 else "most"
-    return f"Timed on {len(own)} videos, {which} of {most} pixels, median length {seconds:.1f} s."
+    [(size, _)] = Counter(f"{one.width} x {one.height}" for one in own).most_common(1)
+    seconds = median(one.duration_seconds for one in own)
+    if len(own) == 1:
+        return f"Timed on one video of {size} pixels, {seconds:.1f} s long."
+    return (
+        f"Timed on {len(own)} videos; the most frequent size is {size} pixels, the median length "
+        f"{seconds:.1f} s."
+    )
 
 
 def _stored(report: ReportResult) -> str | None:
@@ -67,7 +70,7 @@ def _stored(report: ReportResult) -> str | None:
     if row.time is None:
         return None
     return (
-        f"With flow that was computed before and only read, two streams take "
+        "With flow that was computed before and is only read, two streams take "
         f"{interval(row.time, '.3g', unit=' times')} as long as the student."
     )
 

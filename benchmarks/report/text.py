@@ -277,8 +277,9 @@ def _scaling(report: ReportResult, drawn: Drawn) -> Section:
         "An exponent of 1 means twice as much takes twice as long, of 0 that it makes no "
         "difference. None is given for the length of a video: however long it is, as many clips "
         "of the same length are looked at. The videos of length and size are one of the timed "
-        "videos, its first seconds forwards and backwards again and again, scaled to the size that is named; "
-        "enlarged ones hold no more detail than before and decode a little faster than a film.",
+        "videos, its first seconds forwards and backwards again and again, scaled to the size that "
+        "is named; enlarged ones hold no more detail than before and decode a little faster than "
+        "a film.",
         drawn.get("scaling"),
         table(
             ("against", "system", "what", "exponent"),
@@ -315,7 +316,8 @@ def _footprint(report: ReportResult) -> Section:
         else None,
         "From the start of a Python process that imports only what its system needs: how long "
         "until the first answer, its files being in the machine's cache, and how much memory it "
-        "takes at most, libraries included.",
+        "takes at most, libraries included. What an installation takes on disk is measured by  "
+        "motionfit-bench install.",
         table(
             ("system", "to the first answer", "memory at most"),
             [
