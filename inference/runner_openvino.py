@@ -64,11 +64,17 @@ class OpenVinoRunner:
         self._compiled = None
 
 
-def compiled(path: Path, *, threads: int | None = None) -> Any:
-    """OpenVINO's program of a file on the CPU. Raises BundleError when it cannot be loaded."""
+def compiled(path: Path, *, threads: int | None = None, pinned: bool = True) -> Any:
+    """OpenVINO's program of a file on the CPU. Raises BundleError when it cannot be loaded.
+
+    ``pinned`` threads stay on the first cores. Every program takes the same ones, so programs that
+    run side by side must not be pinned.
+    """
     options: dict[str, Any] = dict(OPTIONS)
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads
+    if not pinned:
+        options["ENABLE_CPU_PINNING"] = False
     try:
         return _core().compile_model(path, "CPU", options)
     except RuntimeError as error:

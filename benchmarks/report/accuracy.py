@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from motionfit.benchmarks.report.networks import TrainedCell
 from motionfit.benchmarks.report.open import opener
 from motionfit.benchmarks.report.pipeline import Pipeline
 from motionfit.benchmarks.report.stages import Stopwatch
@@ -16,8 +15,7 @@ from motionfit.training.scores import Accuracy, Scored, Unreadable, judge
 def accuracy_part(work: Work) -> Result:
     """The accuracy of a cell's system: a result of kind ``report-accuracy``."""
     cell, options = work.cell, work.options
-    assert options.runs is not None
-    trained = TrainedCell(runs=Path(options.runs), name=cell.what)
+    [trained] = [one for one in options.trained_cells() if one.name == cell.what]
     rows = options.test_rows(trained)
     [system] = cell.systems
     settings = {"networks": trained.name, "system": system.name, "clips": cell.clips}

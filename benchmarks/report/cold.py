@@ -1,55 +1,88 @@
 """How long until the first answer, and how much memory at most: one system a process."""
 
-import resource
+import json
+import subprocess
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+from motionfit.benchmarks.report.cold_child import ColdAnswer, ColdNetwork, ColdPlan
+from motionfit.benchmarks.report.engines import Loader
+from motionfit.benchmarks.report.networks import Network, networks_of
 from motionfit.benchmarks.report.open import opener
-from motionfit.benchmarks.report.stages import Stopwatch
+from motionfit.benchmarks.report.systems import EngineName, System
 from motionfit.benchmarks.report.work import Work
-from motionfit.benchmarks.result import Excluded, Figure, Result, TimedCase
+from motionfit.benchmarks.result import Excluded, Figure, Result, ResultError, TimedCase
 from motionfit.inference.errors import MotionfitError
 
+CHILD = "motionfit.benchmarks.report.cold_child"
 COLD_START = "cold-start"
 PEAK = "peak-memory"
-ANSWERS = 2
-KIBIBYTE = 1024
+VIDEOS = 3
 
 
 def cold_part(work: Work) -> Result:
     """Start one system: a result of kind ``report-cold``.
 
-    The case ``SYSTEM/cold-start`` goes from a process that has imported Python's libraries, PyTorch
-    too, and loaded no network, to the first answer; files come from the system's cache. The peak is
-    what the process takes at most beyond what it took then.
+    The case ``SYSTEM/cold-start`` goes from the start of a Python process to its first answer;
+    files come from the system's cache. The peak is all that the process takes, libraries and all.
     """
-    options = work.options
     [system] = work.cell.systems
-    videos = options.timed_videos()
-    empty = _memory_bytes()
-    begun = time.perf_counter_ns()
-    with opener(options, work.folder, cell=options.timed_cell()) as found:
-        try:
-            pipeline = found.open(system)
-        except MotionfitError as error:
-            missing = Excluded(name=system.name, reason=str(error))
-            return work.finish(settings={}, excluded=(missing,))
-        pipeline.store_flow(videos[0])
-        pipeline.answer(videos[0], watch=Stopwatch())
-        first_ms = (time.perf_counter_ns() - begun) / 1e6
-        for number in range(1, 1 + ANSWERS):
-            video = videos[number % len(videos)]
-            pipeline.store_flow(video)
-            pipeline.answer(video, watch=Stopwatch())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIBIBYTE - empty
+    try:
+        plan = cold_plan(work, system)
+    except MotionfitError as error:
+        missing = Excluded(name=system.name, reason=str(error))
+        return work.finish(settings={}, excluded=(missing,))
+    first_ms, answer = start_cold(plan)
     return work.finish(
         settings={},
-        figures=(Figure(name=f"{system.name}/{PEAK}", unit="bytes", value=peak),),
+        figures=(Figure(name=f"{system.name}/{PEAK}", unit="bytes", value=answer["peak_bytes"]),),
         cases=(TimedCase.of(f"{system.name}/{COLD_START}", [first_ms], seed=work.seed),),
     )
 
 
-def _memory_bytes() -> int:
-    """What this process holds in memory now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
+def cold_plan(work: Work, system: System) -> ColdPlan:
+    """What a bare process needs to be this system; its files are written if they are not there.
+
+    Raises a MotionfitError for a network that was not trained.
+    """
+    options = work.options
+    cell = options.timed_cell()
+    rgb, flow = networks_of(system, cell)
+    flow_spec = flow.checkpoint.flow if flow else None
+    with opener(options, work.folder, cell=cell) as found:
+        own = [_cold(one, system.engine, loader=found.loader) for one in (rgb, flow)]
+    return {
+        "engine": system.engine,
+        "threads": options.threads,
+        "clips": options.num_clips,
+        "rgb": own[0],
+        "flow": own[1],
+        "flow_spec": flow_spec.to_json() if flow_spec else {},
+        "algorithm": system.algorithm,
+        "videos": _paths(work.videos[:VIDEOS]),
+    }
+
+
+def start_cold(plan: ColdPlan) -> tuple[float, ColdAnswer]:
+    """Milliseconds from the start of a process to its first answer, and what it says."""
+    begun = time.monotonic_ns()
+    done = subprocess.run(
+        [sys.executable, "-m", CHILD, json.dumps(plan)], capture_output=True, text=True
+    )
+    if done.returncode:
+        raise ResultError(f"the cold process failed: {done.stderr[-400:]}")
+    answer: ColdAnswer = json.loads(done.stdout)
+    return (answer["first_answer_ns"] - begun) / 1e6, answer
+
+
+def _cold(network: Network | None, engine: EngineName, *, loader: Loader) -> ColdNetwork | None:
+    if network is None:
+        return None
+    file = loader.source(network, engine)
+    return {"file": str(file), "spec": network.checkpoint.spec.to_json()}
+
+
+def _paths(videos: Sequence[Path]) -> list[str]:
+    return [str(path) for path in videos]

@@ -12,10 +12,9 @@ from motionfit.benchmarks.report.figures import (
     row_figures,
     system_figures,
 )
-from motionfit.benchmarks.report.installed import install_bytes
 from motionfit.benchmarks.report.options import Options
 from motionfit.benchmarks.report.parts import in_turns, read_parts
-from motionfit.benchmarks.report.plan import cells
+from motionfit.benchmarks.report.plan import PREPARATION, cells
 from motionfit.benchmarks.report.result import ReportResult
 from motionfit.benchmarks.report.samples import figures
 from motionfit.benchmarks.report.scenario_figures import scenario_figures
@@ -30,7 +29,8 @@ def collect(folder: Path, options: Options, *, command: str) -> ReportResult:
     parts = read_parts(folder, planned)
     if not any(part.kind == "report-systems" for part in parts):
         raise ResultError(f"nothing is timed in {folder} yet")
-    timed_parts = tuple(part for part in parts if part.kind != "report-accuracy")
+    untimed = {f"report-{kind}" for kind in PREPARATION}
+    timed_parts = tuple(part for part in parts if part.kind not in untimed)
     limits, engines = limit_figures(parts)
     timed = options.timed_cell()
     flow_bytes = figures(parts, FLOW_BYTES)
@@ -44,10 +44,10 @@ def collect(folder: Path, options: Options, *, command: str) -> ReportResult:
         clips=options.num_clips,
         quick=options.quick,
         networks=timed.name if timed else None,
+        weights=options.networks,
         noisy_parts=sum(part.noise.noisy for part in timed_parts),
         missing_parts=len(in_turns(planned)) - len(parts),
         flow_bytes_a_video=int(flow_bytes[0]) if flow_bytes else None,
-        install_bytes=install_bytes(),
         systems=system_figures(parts),
         rows=row_figures(parts),
         accuracies=accuracy_figures(parts),

@@ -3,13 +3,16 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from motionfit.benchmarks.command import Seed, Threads
 from motionfit.inference.console import show, stderr
 from motionfit.inference.errors import require_extra
+
+if TYPE_CHECKING:
+    from motionfit.benchmarks.report.runner import Failed
 
 REPORT = "report.json"
 QUICK_VIDEOS = "give videos, or --runs and --data of an experiment"
@@ -55,6 +58,14 @@ def report_command(
     quick: Annotated[
         bool, typer.Option("--quick", help="A rough answer in about a minute.")
     ] = False,
+    prepare: Annotated[
+        bool,
+        typer.Option(
+            "--prepare",
+            help="Only what no clock decides (files of networks, stored flow, accuracy), which may "
+            "run beside other work; then the same command without it does the rest.",
+        ),
+    ] = False,
     clips: Annotated[int, typer.Option(min=1, max=10, help="Clips of a video.")] = 4,
     threads: Threads = None,
     also: Others = None,
@@ -72,33 +83,60 @@ def report_command(
         raise typer.BadParameter(f"there is nothing to time: {QUICK_VIDEOS}")
     if runs is not None and data is None:
         raise typer.BadParameter("networks of an experiment need its data set: give --data")
+    from motionfit.benchmarks.report.begun import (
+        begin,
+        read_begun,
+        refuse_other_options,
+        refuse_other_run,
+    )
     from motionfit.benchmarks.report.collect import collect
     from motionfit.benchmarks.report.draw import draw_report
     from motionfit.benchmarks.report.headline import headline
     from motionfit.benchmarks.report.merge import read_other
-    from motionfit.benchmarks.report.options import Options, keep_options
-    from motionfit.benchmarks.report.plan import cells
+    from motionfit.benchmarks.report.options import Options, trained_networks
+    from motionfit.benchmarks.report.parts import in_turns, missing
+    from motionfit.benchmarks.report.plan import PREPARATION, cells
     from motionfit.benchmarks.report.result import write_report
     from motionfit.benchmarks.report.runner import run_parts
-    from motionfit.benchmarks.result import ResultError, shown_command
+    from motionfit.benchmarks.result import shown_command
 
+    begun = read_begun(output)
     options = Options(
         videos=tuple(str(video.resolve()) for video in videos or ()),
         runs=str(runs.resolve()) if runs else None,
         data=str(data.resolve()) if data else None,
+        networks=begun.options.networks if begun else trained_networks(runs) if runs else {},
         threads=threads or len(os.sched_getaffinity(0)),
         num_clips=clips,
         seed=seed,
         quick=quick,
     )
     others = [read_other(path) for path in also or ()]
-    keep_options(options, output)
-    failed = run_parts(output, cells(options), console=stderr)
+    if begun is None:
+        begin(options, output)
+    else:
+        refuse_other_options(begun, options, folder=output)
+    todo = in_turns(cells(options))
+    if prepare:
+        todo = tuple(part for part in todo if part[0].kind in PREPARATION)
+    if begun and missing(output, todo):
+        refuse_other_run(begun, folder=output)
+    failed = run_parts(output, todo, console=stderr)
+    if prepare:
+        _raise_for(failed)
+        stderr.print("prepared: the same command without --prepare measures the rest")
+        return
     report = collect(output, options, command=shown_command(sys.argv[1:]))
     write_report(report, output / REPORT)
     draw_report(report, others, output)
     show([], headline(report))
     stderr.print(f"wrote {output}/report.html", markup=False)
+    _raise_for(failed)
+
+
+def _raise_for(failed: "tuple[Failed, ...]") -> None:
+    from motionfit.benchmarks.result import ResultError
+
     if failed:
         raise ResultError(
             f"{len(failed)} parts failed: "

@@ -1,37 +1,37 @@
 """A network of RGB or of flow in an engine of the CPU. All are run alike, so all can be swapped."""
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from motionfit.benchmarks.engines_network import torchvisions
-from motionfit.benchmarks.engines_torch import first_line
 from motionfit.benchmarks.report.int8 import write_int8
 from motionfit.benchmarks.report.networks import Network
 from motionfit.benchmarks.report.systems import EngineName
+from motionfit.benchmarks.report.torch_run import Clips, Prepared, Run, as_torchvision, torch_run
 from motionfit.export.fold import folded
 from motionfit.export.lower import write_lowered
 from motionfit.export.to_onnx import write_onnx
 from motionfit.inference.bundle import LOWERED, MODEL
-from motionfit.inference.clip import ClipSpec
-from motionfit.inference.errors import BackendError, require_extra
+from motionfit.inference.errors import require_extra
 from motionfit.inference.tensors import INPUT, LOGITS
-from motionfit.training.checkpoint import Checkpoint
-from motionfit.training.model import network_input
+from motionfit.training.checkpoint import Checkpoint, save_checkpoint
 
-INT8 = "model.int8.onnx"
-
-Clips = NDArray[Any]
-"""(N, T, S, S, 3) uint8, or (N, T, S, S, 2) float32 of flow in units of its bound"""
-Run = Callable[[Clips], NDArray[np.float32]]
-"""Logits (N, classes) of clips."""
+INT8, CHECKPOINT = "model.int8.onnx", "checkpoint.safetensors"
+SOURCES: Mapping[EngineName, str] = {
+    "openvino": MODEL,
+    "onnxruntime": LOWERED,
+    "onnxruntime-plain": MODEL,
+    "onnxruntime-int8": INT8,
+    "torch-eager": CHECKPOINT,
+    "torch-compiled": CHECKPOINT,
+}
+"""What each engine loads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,25 +47,31 @@ class Loader:
         """A network in an engine. Raises a MotionfitError where it cannot run."""
         match engine:
             case "torch-eager":
-                return self._torch(_as_torchvision(network.checkpoint))
+                return torch_run(as_torchvision(network.checkpoint), threads=self.threads)
             case "torch-compiled":
-                return self._torch(torch.compile(_folded(network.checkpoint), dynamic=False))
+                compiled = torch.compile(_folded(network.checkpoint), dynamic=False)
+                return torch_run(compiled, threads=self.threads)
             case "openvino":
                 require_extra("cpu", "openvino")
-                return _openvino(self.file(network, MODEL), threads=self.threads)
+                return _openvino(self.source(network, engine), threads=self.threads)
             case "onnxruntime" | "onnxruntime-plain" | "onnxruntime-int8":
                 require_extra("cpu", "onnxruntime")
-                name = {"onnxruntime": LOWERED, "onnxruntime-plain": MODEL}.get(engine, INT8)
-                return _onnxruntime(self.file(network, name), threads=self.threads)
+                return _onnxruntime(self.source(network, engine), threads=self.threads)
+
+    def source(self, network: Network, engine: EngineName) -> Path:
+        """The file that an engine loads a network from, written if it is not there."""
+        return self.file(network, SOURCES[engine])
 
     def file(self, network: Network, name: str) -> Path:
-        """One of a network's ONNX files, written if it is not there."""
+        """One of a network's files, written if it is not there."""
         own = self.folder / network.key
         path = own / name
         if path.is_file():
             return path
         own.mkdir(parents=True, exist_ok=True)
-        if name == MODEL:
+        if name == CHECKPOINT:
+            save_checkpoint(path, network.checkpoint)
+        elif name == MODEL:
             write_onnx(path, network.checkpoint)
         elif name == LOWERED:
             write_lowered(path, plain=self.file(network, MODEL))
@@ -73,40 +79,6 @@ class Loader:
             clips = self.calibrating(network.checkpoint)
             write_int8(path, plain=self.file(network, MODEL), clips=clips)
         return path
-
-    def _torch(self, network: Callable[[Tensor], Tensor]) -> Run:
-        torch.set_num_threads(self.threads)
-
-        def run(clips: Clips) -> NDArray[np.float32]:
-            try:
-                with torch.inference_mode():
-                    logits = network(torch.from_numpy(clips))
-            except RuntimeError as error:  # no compiler, no memory
-                raise BackendError(f"PyTorch cannot run it here: {first_line(error)}") from error
-            return logits.numpy()
-
-        return run
-
-
-class Prepared(nn.Module):
-    """A network with a clip's last preparations in front: logits of clips as ``Clips`` says."""
-
-    def __init__(self, network: nn.Module, *, spec: ClipSpec, layout: torch.memory_format) -> None:
-        super().__init__()
-        self.network = network.to(memory_format=layout)
-        self.spec = spec
-        self.layout = layout
-
-    def forward(self, clips: Tensor) -> Tensor:
-        """Logits (N, classes)."""
-        prepared = network_input(clips, spec=self.spec).contiguous(memory_format=self.layout)
-        logits: Tensor = self.network(prepared)
-        return logits
-
-
-def _as_torchvision(source: Checkpoint) -> nn.Module:
-    network = torchvisions(copy.deepcopy(source.model))
-    return Prepared(network, spec=source.spec, layout=torch.contiguous_format)
 
 
 def _folded(source: Checkpoint) -> nn.Module:
@@ -129,7 +101,8 @@ def _onnxruntime(path: Path, *, threads: int) -> Run:
 def _openvino(path: Path, *, threads: int) -> Run:
     from motionfit.inference.runner_openvino import compiled
 
-    program = compiled(path, threads=threads)
+    # Those of one thread are asked side by side: pinned, they would all wait for the first core.
+    program = compiled(path, threads=threads, pinned=threads > 1)
 
     def run(clips: Clips) -> NDArray[np.float32]:
         return np.asarray(program({INPUT: clips})[LOGITS], np.float32)

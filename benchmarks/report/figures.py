@@ -23,7 +23,7 @@ from motionfit.benchmarks.report.statistics import (
     pooled,
     quantile,
 )
-from motionfit.benchmarks.report.systems import ROWS, Row, all_systems
+from motionfit.benchmarks.report.systems import INT8, ROWS, Row, all_systems
 from motionfit.benchmarks.report.timed import CPU, TOTAL
 from motionfit.benchmarks.result import PERCENTILES, Excluded, Result
 from motionfit.training.json_record import Estimate
@@ -155,12 +155,13 @@ def limit_figures(parts: Parts) -> tuple[LimitFigures | None, tuple[EngineFigure
     for name in (name for name in cell.cases if name.endswith(f"/{INFER}")):
         ms = median([samples / clips for samples in cell.of(name)], seed=SEED)
         speed = rounded(flop / ms.value / 1e6) if ms else None
+        engine = name.partition("/")[0].partition("@")[2]
         engines.append(
             EngineFigures(
-                name=name.partition("/")[0].partition("@")[2],
+                name=engine,
                 clip_ms=ms,
                 gflop_s=speed,
-                share=rounded(speed / gemm.value) if speed and gemm else None,
+                share=rounded(speed / gemm.value) if speed and gemm and engine != INT8 else None,
             )
         )
     return limits, tuple(engines)

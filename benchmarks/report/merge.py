@@ -37,7 +37,7 @@ def section_of(other: Other, *, beside: ReportResult) -> Section:
     """What another run says, on this machine or another one."""
     if isinstance(other, ReportResult):
         return _of_report(other, beside=beside)
-    return _of_engines(other)
+    return _of_engines(other, beside=beside)
 
 
 def agreement(first: ReportResult, second: ReportResult) -> Estimate | None:
@@ -52,7 +52,7 @@ def agreement(first: ReportResult, second: ReportResult) -> Estimate | None:
 
 def _agreement(first: ReportResult, second: ReportResult) -> str:
     found = agreement(first, second)
-    if found is None:
+    if found is None or first.machine.hardware != second.machine.hardware:
         return ""
     verdict = "the runs agree" if found.low <= 1 <= found.high else "the runs differ"
     return (
@@ -62,11 +62,10 @@ def _agreement(first: ReportResult, second: ReportResult) -> str:
 
 
 def _of_report(other: ReportResult, *, beside: ReportResult) -> Section:
-    same = other.machine.hardware == beside.machine.hardware
     noisy = f"{other.noisy_parts} of {len(other.parts)} parts ran on a noisy machine."
     quick = " A quick look, no result." if other.quick else ""
     return section(
-        f"{'Another run on' if same else 'On another machine:'} {_machine(other)}",
+        _title(other, beside=beside),
         f"{other.created_utc:%Y-%m-%d}, {other.threads} threads, {other.clips} clips of a video. "
         f"{noisy}{quick}{_agreement(beside, other)}",
         table(
@@ -92,11 +91,16 @@ def _accuracy(report: ReportResult, name: str) -> str:
     return found if isinstance(found, str) else percent(found.top1)
 
 
-def _of_engines(result: Result) -> Section:
+def _title(other: Other, *, beside: ReportResult) -> str:
+    same = other.machine.hardware == beside.machine.hardware
+    return f"{'Another run on' if same else 'On another machine:'} {_machine(other)}"
+
+
+def _of_engines(result: Result, *, beside: ReportResult) -> Section:
     given = result.settings
     noise = " The machine was noisy." if result.noise.noisy else ""
     return section(
-        f"On another machine: {_machine(result)}",
+        _title(result, beside=beside),
         f"The network alone, R(2+1)D-18 of width {given['width']}, {given['frames']} frames of "
         f"{given['size']} x {given['size']}: one RGB network, so without flow once and with a flow "
         f"network twice this, and the flow itself.{noise}",

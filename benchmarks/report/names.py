@@ -36,7 +36,7 @@ GROUPS = {
     "engine": "Other engine",
     "precision": "Other precision",
     "size": "Other size",
-    "usual set-up": "As usually run",
+    "usual set-up": "Default TV-L1 in PyTorch",
 }
 
 

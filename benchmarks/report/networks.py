@@ -5,6 +5,7 @@ the one that ships. Made networks have random weights, which speed does not ask 
 no accuracy.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from motionfit.benchmarks.report.systems import (
     Shape,
     System,
 )
-from motionfit.inference.bundle import WEIGHTS, Bundle, sha256_of
+from motionfit.inference.bundle import WEIGHTS, Bundle
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import MotionfitError
 from motionfit.training.checkpoint import Checkpoint, load_checkpoint, load_student
@@ -57,6 +58,8 @@ class TrainedCell:
     runs: Path
     name: str
     """``split2-seed0-labels3``"""
+    networks: Mapping[str, str]
+    """Arm -> SHA-256 of its network, of those that are trained."""
 
     @property
     def cell(self) -> Cell:
@@ -71,10 +74,6 @@ class TrainedCell:
         entry = Entry(cell=self.cell, arm=arm)
         [watched] = answers(entry, protocol=PROTOCOL, data=self.runs)
         return self.runs / str(watched.needs[-1].output)
-
-    def has(self, arm: str) -> bool:
-        """Whether the network of an arm is trained."""
-        return self.checkpoint(arm).is_file()
 
 
 def main_cells() -> tuple[Cell, ...]:
@@ -108,13 +107,13 @@ def _network(arm: str, shape: Shape, cell: TrainedCell | None) -> Network:
 
 
 def _trained(arm: str, cell: TrainedCell) -> Network:
-    path = cell.checkpoint(arm)
-    if not path.is_file():
+    if arm not in cell.networks:
         raise MissingNetwork(
             f"{arm} is not trained in {cell.name}: run  motionfit-bench experiment RUNS "
             f"--data DATASET --only '{cell.name}/{arm}'"
         )
-    return Network(key=f"trained-{sha256_of(path)[:16]}", checkpoint=load_checkpoint(path))
+    key = f"trained-{cell.networks[arm][:16]}"
+    return Network(key=key, checkpoint=load_checkpoint(cell.checkpoint(arm)))
 
 
 def _shipped() -> Network:

@@ -41,7 +41,7 @@ def opener(
     torch.set_num_threads(threads)
     with ThreadPoolExecutor(threads) as pool:
         calibrating = partial(
-            clips_for, paths=list(options.calibration_videos()), pool=pool, num_clips=2
+            clips_for, paths=list(options.calibration_videos(cell)), pool=pool, num_clips=2
         )
         yield Opener(
             cell=cell,

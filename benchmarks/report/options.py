@@ -1,18 +1,18 @@
 """What a report is to measure, as it is kept in its folder, so that a killed run goes on alike."""
 
+import random
 from pathlib import Path
 
 from motionfit.benchmarks.report.networks import TrainedCell, main_cells
-from motionfit.benchmarks.report.systems import FLOW_STREAM, RGB_STREAM, STUDENT
-from motionfit.benchmarks.result import ResultError, checked, read_json
+from motionfit.benchmarks.report.systems import FLOW_STREAM, MARS, MERS, RGB_STREAM, STUDENT
+from motionfit.inference.bundle import sha256_of
 from motionfit.inference.errors import DatasetError
 from motionfit.training.json_record import Record
 from motionfit.training.manifest import Row, matching, parse_filter, read_manifest
-from motionfit.training.whole_files import written_whole
 
-OPTIONS = "options.json"
 NEEDED = (STUDENT, RGB_STREAM, FLOW_STREAM)
 """Arms that a cell of the experiment must have to be measured."""
+ARMS = (*NEEDED, MERS, MARS)
 TIMED_VIDEOS = 26
 CALIBRATION_VIDEOS = 16
 QUICK_SHARE = 5
@@ -28,6 +28,9 @@ class Options(Record):
     """An experiment's folder; null: networks are made, and nothing has an accuracy."""
     data: str | None
     """The experiment's data set."""
+    networks: dict[str, dict[str, str]] = {}
+    """Cell of the experiment -> arm -> SHA-256 of its network, of all that were trained when the
+    report was begun. Those trained since do not take part."""
     threads: int
     """Of each engine, and of the computation of flow."""
     num_clips: int
@@ -37,32 +40,37 @@ class Options(Record):
 
     def trained_cells(self) -> tuple[TrainedCell, ...]:
         """The cells of the experiment whose student and both streams are trained."""
-        if self.runs is None:
-            return ()
-        found = (TrainedCell(runs=Path(self.runs), name=one.name) for one in main_cells())
-        return tuple(one for one in found if all(one.has(arm) for arm in NEEDED))
+        return tuple(
+            TrainedCell(runs=Path(self.runs or ""), name=name, networks=own)
+            for name, own in self.networks.items()
+        )
 
     def timed_cell(self) -> TrainedCell | None:
         """The cell whose networks are timed: the first that is trained; None: made networks."""
         return next(iter(self.trained_cells()), None)
 
     def timed_videos(self) -> tuple[Path, ...]:
-        """The files that are timed: those given, or some of the test videos, evenly spread."""
-        if self.videos:
-            return tuple(map(Path, self.videos))
+        """The files that are timed: those given, or some of the test videos, evenly spread.
+
+        They come in an order drawn once, so that any few that follow each other are of several
+        classes.
+        """
+        found = tuple(map(Path, self.videos)) or _spread(self._timed_rows(), TIMED_VIDEOS)
+        return tuple(random.Random(self.seed).sample(found, len(found)))
+
+    def _timed_rows(self) -> tuple[Row, ...]:
         cell = self.timed_cell()
         if cell is None:
             raise DatasetError("give videos, or an experiment with --runs and --data")
-        return _spread(self.test_rows(cell), TIMED_VIDEOS)
+        return self.test_rows(cell)
 
     def test_rows(self, cell: TrainedCell) -> tuple[Row, ...]:
         """The videos that the networks of a cell are measured on; a quick look takes some."""
         rows = self._rows(cell.cell.split.test)
         return rows[::QUICK_SHARE] if self.quick else rows
 
-    def calibration_videos(self) -> tuple[Path, ...]:
-        """Files that the ranges of int8 are taken from: labelled ones of the timed cell."""
-        cell = self.timed_cell()
+    def calibration_videos(self, cell: TrainedCell | None) -> tuple[Path, ...]:
+        """Files that the ranges of int8 are taken from: labelled ones of the networks' own cell."""
         if cell is None:
             return self.timed_videos()[:CALIBRATION_VIDEOS]
         return _spread(self._rows(cell.cell.labelled), CALIBRATION_VIDEOS)
@@ -74,29 +82,16 @@ class Options(Record):
         return matching(rows, [parse_filter(f"group={','.join(groups)}")])
 
 
-def keep_options(options: Options, folder: Path) -> None:
-    """Write the options into a new folder. Raises ResultError when it was begun with others."""
-    path = folder / OPTIONS
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with written_whole(path) as unfinished:
-            unfinished.write_text(options.document(), encoding="utf-8")
-        return
-    before = read_options(folder)
-    changed = [
-        name for name in Options.model_fields if getattr(before, name) != getattr(options, name)
-    ]
-    if changed:
-        raise ResultError(
-            f"{folder} was begun with other options ({', '.join(changed)}): give the same to go "
-            "on, or another folder"
-        )
-
-
-def read_options(folder: Path) -> Options:
-    """The options that a folder was begun with. Raises ResultError."""
-    path = folder / OPTIONS
-    return checked(read_json(path), Options, path=path)
+def trained_networks(runs: Path) -> dict[str, dict[str, str]]:
+    """What ``Options.networks`` says of an experiment's folder as it is now."""
+    found = {}
+    for one in main_cells():
+        cell = TrainedCell(runs=runs, name=one.name, networks={})
+        files = {arm: cell.checkpoint(arm) for arm in ARMS}
+        own = {arm: sha256_of(path) for arm, path in files.items() if path.is_file()}
+        if all(arm in own for arm in NEEDED):
+            found[one.name] = own
+    return found
 
 
 def _spread(rows: tuple[Row, ...], most: int) -> tuple[Path, ...]:

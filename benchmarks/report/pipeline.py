@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionfit.benchmarks.report.engines import Clips, Loader, Run
+from motionfit.benchmarks.report.engines import Loader
 from motionfit.benchmarks.report.flow import FlowComputer, flow_of
 from motionfit.benchmarks.report.networks import Network, TrainedCell, networks_of
 from motionfit.benchmarks.report.reading import Wanted, read_pictures, rgb_clips
 from motionfit.benchmarks.report.receive import received
 from motionfit.benchmarks.report.stages import Stopwatch
 from motionfit.benchmarks.report.systems import EngineName, System
+from motionfit.benchmarks.report.torch_run import Clips, Run
 from motionfit.inference.prediction import video_scores
 from motionfit.training.checkpoint import Checkpoint
 from motionfit.training.flow_spec import FlowSpec

@@ -36,20 +36,26 @@ Kind = Literal[
     "offline",
     "server",
     "decoders",
+    "files",
 ]
+PREPARATION: tuple[Kind, ...] = ("files", "accuracy")
+"""Kinds that no clock decides: other work may run beside them."""
 
 PROCESSES = 5
 COLD_PROCESSES = 11
 """Each gives one sample, and a median takes eleven."""
-ROUNDS = {"p99": 133, "p95": 26, "median": 11}
-"""Of each process, so that five processes together allow it to be said."""
+ROUNDS = {"p99": 133, "p90": 13, "median": 11, "few": 5, "least": 3}
+"""Of each process. Five together allow the percentiles that are named, and of all a median."""
 QUICK = (LIKE_FOR_LIKE.name, two_stream("stored").name, two_stream("farneback").name)
 QUICK_ENGINES: tuple[EngineName, ...] = ("onnxruntime", "torch-eager")
 SLOW = ("two-stream-tvl1@openvino", USUAL.name)
-COLD = (
-    *(REFERENCE, student("onnxruntime"), student(INT8), student("torch-eager")),
-    *(LIKE_FOR_LIKE, two_stream("stored"), two_stream(engine=INT8), FLOW_ALONE, USUAL),
+COLD = (REFERENCE, student("onnxruntime"), LIKE_FOR_LIKE, USUAL)
+"""Systems whose start is timed."""
+MEMORY = (
+    *(student(INT8), student("torch-eager"), two_stream(engine=INT8)),
+    FLOW_ALONE,
 )
+"""Systems of which only the memory is asked, which takes fewer processes."""
 ACCURACY = (
     REFERENCE,
     LIKE_FOR_LIKE,
@@ -64,8 +70,9 @@ ACCURACY = (
 )
 """Systems whose accuracy is measured. Engines that give the same scores have the same; flow by
 another algorithm than the network was trained with has none."""
-CLIPS = tuple(range(1, 11))
-SWEEPS = ("clips", "batch", "threads", "concurrency", "length", "resolution", "width")
+CLIPS = (1, 2, 3, 4, 6, 8, 10)
+SIZES = "sizes"
+SWEEPS = ("clips", "batch", "threads", "concurrency", "length", "resolution")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,55 +94,65 @@ class Cell:
 
 def cells(options: Options) -> tuple[Cell, ...]:
     """All that is to be measured, the most important first."""
-    return _quick(options) if options.quick else _full(options)
+    timed = _quick() if options.quick else _full()
+    systems = {one.name: one for cell in timed for one in cell.systems}
+    files = Cell(
+        name="files",
+        kind="files",
+        processes=1,
+        rounds=1,
+        warmup_rounds=0,
+        systems=tuple(systems.values()),
+    )
+    return (files, *_accuracy(options), *timed)
 
 
-def _quick(options: Options) -> tuple[Cell, ...]:
+def _quick() -> tuple[Cell, ...]:
     return (
         _systems(
             "first", ("like for like", "flow"), processes=1, rounds=ROUNDS["median"], only=QUICK
         ),
         _limit(QUICK_ENGINES, processes=1, rounds=ROUNDS["median"]),
         Cell(name="decoders", kind="decoders", processes=1, rounds=11, warmup_rounds=1),
-        *_accuracy(options),
     )
 
 
-def _full(options: Options) -> tuple[Cell, ...]:
+def _full() -> tuple[Cell, ...]:
     return (
         _systems("first", ("like for like",), rounds=ROUNDS["p99"]),
-        _systems("streams", ("networks", "flow"), rounds=ROUNDS["p95"]),
-        _systems("tvl1", ("usual set-up", "flow"), rounds=ROUNDS["median"], only=SLOW),
-        _systems("engines", ("engine", "precision"), rounds=ROUNDS["p95"]),
-        _systems("sizes", ("size",), rounds=ROUNDS["median"]),
-        _limit((*ENGINES, INT8), processes=PROCESSES, rounds=ROUNDS["p95"]),
+        _systems("streams", ("networks", "flow"), rounds=ROUNDS["p90"]),
+        _systems(
+            "tvl1", ("usual set-up", "flow"), rounds=ROUNDS["least"], warmup_rounds=0, only=SLOW
+        ),
+        _systems("engines", ("engine", "precision"), rounds=ROUNDS["median"]),
+        _systems(SIZES, ("like for like", "size"), rounds=ROUNDS["few"]),
+        _limit((*ENGINES, INT8), processes=PROCESSES, rounds=ROUNDS["median"]),
         *(
             Cell(
                 name=f"cold-{one.name.replace('@', '-')}",
                 kind="cold",
-                processes=COLD_PROCESSES,
+                processes=COLD_PROCESSES if one in COLD else PROCESSES,
                 rounds=1,
                 warmup_rounds=0,
                 systems=(one,),
             )
-            for one in COLD
+            for one in (*COLD, *MEMORY)
         ),
-        Cell(name="decoders", kind="decoders", processes=5, rounds=26, warmup_rounds=1),
+        Cell(name="decoders", kind="decoders", processes=5, rounds=11, warmup_rounds=1),
         *(
             Cell(
                 name=f"scaling-{what}",
                 kind="scaling",
                 processes=PROCESSES,
-                rounds=ROUNDS["median"],
+                rounds=ROUNDS["few"],
                 warmup_rounds=1,
                 systems=(REFERENCE, LIKE_FOR_LIKE),
                 what=what,
             )
             for what in SWEEPS
         ),
-        _scenario("offline", rounds=ROUNDS["median"]),
+        _scenario("offline", rounds=ROUNDS["few"]),
         _scenario("server", rounds=1),
-        *_accuracy(options),
     )
 
 
@@ -156,6 +173,7 @@ def _systems(
     *,
     rounds: int,
     processes: int = PROCESSES,
+    warmup_rounds: int = 1,
     only: tuple[str, ...] | None = None,
 ) -> Cell:
     """The systems of some groups of rows, with the student that all are held against.
@@ -173,7 +191,7 @@ def _systems(
         kind="systems",
         processes=processes,
         rounds=rounds,
-        warmup_rounds=1,
+        warmup_rounds=warmup_rounds,
         systems=tuple(systems.values()),
     )
 
@@ -206,7 +224,7 @@ def _accuracy(options: Options) -> tuple[Cell, ...]:
             _asked(one, two, options.num_clips)
             for one in trained
             for two in ACCURACY
-            if all(one.has(arm) for arm in (two.rgb, two.flow) if arm)
+            if all(arm in one.networks for arm in (two.rgb, two.flow) if arm)
         ),
         *(
             _asked(one, two, clips)

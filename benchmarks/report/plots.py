@@ -44,7 +44,7 @@ Dot = tuple[SystemFigures, AccuracyFigures]
 
 
 def tradeoff(report: ReportResult) -> Figure | None:
-    """Accuracy against median time, videos a core-second, and peak memory."""
+    """Accuracy against median time, videos a second of processor time, and peak memory."""
     dots = _dots(report)
     if not dots:
         return None
@@ -52,8 +52,8 @@ def tradeoff(report: ReportResult) -> Figure | None:
     panels = figure.subplots(1, 3, sharey=True)
     axes: tuple[tuple[str, Callable[[SystemFigures], Estimate | None]], ...] = (
         ("median time of a video, ms", lambda one: one.total_ms),
-        ("videos a second and core", _per_core),
-        ("memory beyond the libraries, MB", _memory),
+        ("videos per second of processor time", _per_core),
+        ("memory with the libraries, MB", _memory),
     )
     for panel, (label, value) in zip(panels, axes, strict=True):
         for number, dot in enumerate(dots):
@@ -163,7 +163,7 @@ def engines(report: ReportResult) -> Figure | None:
     axes = figure.subplots()
     for place, (one, ms) in enumerate(timed):
         axes.barh(place, ms.value, xerr=_reach(ms), color="C0", capsize=3)
-        said = f"{ms.value:.3g} ms" + (f", {one.share:.0%} of the limit" if one.share else "")
+        said = f"{ms.value:.3g} ms" + (f", {one.share:.0%} of that rate" if one.share else "")
         axes.annotate(
             said,
             (ms.high, place),

@@ -1,6 +1,6 @@
 """The one file of a report: figures, and every sample they are made of.
 
-What is drawn is drawn from such files alone; those of several machines go into one picture.
+What is drawn is drawn from such files alone; other machines get sections of their own.
 """
 
 from pathlib import Path
@@ -38,9 +38,9 @@ class SystemFigures(Record):
     stages_ms: dict[str, float]
     """Mean of each stage: they add up to the mean total but for what is between them."""
     peak_memory_bytes: float | None
-    """Beyond what the libraries take; median over the processes that ran this system alone."""
+    """With the libraries; median over the processes that ran this system alone."""
     cold_start_ms: Estimate | None
-    """From a process that has imported its libraries to the first answer."""
+    """From the start of a Python process to its first answer."""
 
 
 class RowFigures(Record):
@@ -98,7 +98,7 @@ class CurveFigures(Record):
     """``total``, ``decode``, ``infer``, ``flow``"""
     points: tuple[Point, ...]
     exponent: Estimate | None
-    """k of time ~ size^k; null for fewer than three sizes."""
+    """k of time ~ size^k; null for fewer than three sizes, and for the length of videos."""
 
 
 class CaseFigures(Record):
@@ -129,7 +129,7 @@ class EngineFigures(Record):
     clip_ms: Estimate | None
     gflop_s: float | None
     share: float | None
-    """Of the rate of the product of matrices, 0 to 1."""
+    """Of the rate of the product of matrices in FP32; null for other precisions."""
 
 
 class ScenarioFigures(Record):
@@ -171,8 +171,8 @@ class ReportResult(Record):
     """Parts that are not measured yet."""
     flow_bytes_a_video: int | None
     """What stored flow takes."""
-    install_bytes: dict[str, int]
-    """Installed packages -> bytes on disk."""
+    weights: dict[str, dict[str, str]]
+    """Cell of the experiment -> arm -> SHA-256 of its network."""
     systems: tuple[SystemFigures, ...]
     rows: tuple[RowFigures, ...]
     accuracies: tuple[AccuracyFigures, ...]

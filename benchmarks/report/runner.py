@@ -1,21 +1,27 @@
 """Parts one after another, each in a fresh process; those that are there are not run again."""
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
+from statistics import fmean
 
 from rich.console import Console
 
-from motionfit.benchmarks.report.parts import PARTS, in_turns, part_file
+from motionfit.benchmarks.report.parts import PARTS, Part, missing
 from motionfit.benchmarks.report.plan import Cell
+from motionfit.benchmarks.result import read_json
+from motionfit.training.whole_files import written_whole
 
 WORKER = "motionfit.benchmarks.report.worker"
+SPENT = "seconds.json"
 LAST_WORDS = 400
 STOP_SECONDS = 20.0
 MINUTE = 60.0
@@ -32,26 +38,33 @@ class Failed:
     """The end of what it printed."""
 
 
-def run_parts(folder: Path, cells: tuple[Cell, ...], *, console: Console) -> tuple[Failed, ...]:
-    """Measure what is missing. Progress, and the time left, go to ``console`` line by line.
+def run_parts(folder: Path, parts: tuple[Part, ...], *, console: Console) -> tuple[Failed, ...]:
+    """Measure those that are missing. Progress, and the time left, go to ``console`` line by line.
 
     Stopped or killed, it goes on with the part it was at when it is called again.
     """
     (folder / PARTS).mkdir(parents=True, exist_ok=True)
-    todo = in_turns(cells)
-    missing = [(c, p) for c, p in todo if not part_file(folder, c.name, p).is_file()]
-    console.print(f"{len(todo) - len(missing)} of {len(todo)} parts were measured before")
+    todo = missing(folder, parts)
+    console.print(f"{len(parts) - len(todo)} of {len(parts)} parts were measured before")
     failed: list[Failed] = []
-    spent: dict[str, float] = {}
-    for number, (cell, process) in enumerate(missing):
-        left = _left(missing[number:], spent)
+    spent = _read_spent(folder)
+    for number, (cell, process) in enumerate(todo):
+        left = _left(todo[number:], spent)
         console.print(f"{cell.name}, process {process + 1} of {cell.processes}{left}")
         begun = time.monotonic()
         if words := _run(folder, cell, process):
             failed.append(Failed(name=f"{cell.name}.{process}", words=words))
             console.print(f"  failed: {words}", markup=False)
-        spent[cell.name] = time.monotonic() - begun
+        spent[f"{cell.kind}/{cell.name}"] = time.monotonic() - begun
+        with written_whole(folder / SPENT) as unfinished:
+            unfinished.write_text(json.dumps(spent), encoding="utf-8")
     return tuple(failed)
+
+
+def _read_spent(folder: Path) -> dict[str, float]:
+    """KIND/CELL -> seconds of its last part."""
+    path = folder / SPENT
+    return read_json(path) if path.is_file() else {}
 
 
 def _run(folder: Path, cell: Cell, process: int) -> str | None:
@@ -89,9 +102,17 @@ def _tied(parent: int) -> Callable[[], None]:
     return tie
 
 
-def _left(todo: list[tuple[Cell, int]], spent: dict[str, float]) -> str:
-    """The time that is left, as far as every cell has been seen once."""
-    if any(cell.name not in spent for cell, _ in todo):
-        return f", {len(todo)} parts left"
-    seconds = sum(spent[cell.name] for cell, _ in todo)
-    return f", {len(todo)} parts left, about {seconds / MINUTE:.0f} minutes"
+def _left(todo: Sequence[Part], spent: dict[str, float]) -> str:
+    """The time that is left; of a cell not seen yet that of its kind, or else of all, is taken."""
+    said = f", {len(todo)} parts left"
+    if not spent:
+        return said
+    seconds = sum(_expected(cell, spent) for cell, _ in todo)
+    return f"{said}, about {ceil(seconds / MINUTE)} minutes"
+
+
+def _expected(cell: Cell, spent: dict[str, float]) -> float:
+    """Seconds of a part."""
+    key, kind = f"{cell.kind}/{cell.name}", f"{cell.kind}/"
+    alike = [seconds for name, seconds in spent.items() if name.startswith(kind)]
+    return spent[key] if key in spent else fmean(alike or spent.values())

@@ -1,11 +1,12 @@
 """How time grows: with clips, threads, length and size of the video, width, batch, callers."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import numpy as np
 from motionfit.benchmarks.engines import SETTLE_SECONDS
 from motionfit.benchmarks.report.open import opener, usable_cores
 from motionfit.benchmarks.report.pipeline import Opener, Pipeline
+from motionfit.benchmarks.report.plan import CLIPS
 from motionfit.benchmarks.report.stages import Stopwatch
-from motionfit.benchmarks.report.systems import HALF, SMALL, WIDE, System, student, two_stream
+from motionfit.benchmarks.report.systems import System
 from motionfit.benchmarks.report.timed import TOTAL, Entrant, time_systems
 from motionfit.benchmarks.report.variants import variant
 from motionfit.benchmarks.report.work import Work
@@ -22,10 +24,9 @@ from motionfit.benchmarks.result import Result, TimedCase
 from motionfit.benchmarks.timing import Case, measure
 
 VARIANTS = "variants"
-CLIPS = tuple(range(1, 11))
 BATCHES = (1, 2, 4, 8, 16, 32)
 CONCURRENCY = (1, 2, 4, 8)
-SECONDS = (2, 4, 8, 16, 32, 64)
+SECONDS = (2, 8, 32, 64)
 HEIGHTS = (240, 360, 480, 720, 1080)
 USUAL_HEIGHT, USUAL_SECONDS = 360, 10
 
@@ -44,7 +45,7 @@ def scaling_part(work: Work) -> Result:
 
 def _cases(work: Work, stack: ExitStack) -> tuple[TimedCase, ...]:
     open_one = partial(opener, work.options, work.folder, cell=work.options.timed_cell())
-    videos = work.options.timed_videos()
+    videos = work.videos
     systems = work.cell.systems
     match work.cell.what:
         case "clips":
@@ -65,21 +66,8 @@ def _cases(work: Work, stack: ExitStack) -> tuple[TimedCase, ...]:
                 for threads in _doubling(usable_cores())
                 for one in systems
             }
-        case "width":
-            found = stack.enter_context(open_one())
-            entrants = {
-                f"{shape.width:g}/{one.name.partition(':')[0]}": Entrant(
-                    pipeline=found.open(one), videos=videos
-                )
-                for shape in (SMALL, HALF, WIDE)
-                for one in (student(shape=shape), two_stream(shape=shape))
-            }
-        case "length":
-            sizes = {f"{one}": (USUAL_HEIGHT, float(one)) for one in SECONDS}
-            entrants = _of_variants(stack.enter_context(open_one()), work, sizes)
-        case "resolution":
-            sizes = {f"{one}": (one, float(USUAL_SECONDS)) for one in HEIGHTS}
-            entrants = _of_variants(stack.enter_context(open_one()), work, sizes)
+        case "length" | "resolution" as what:
+            entrants = _of_variants(stack.enter_context(open_one()), work, what)
         case "batch":
             found = stack.enter_context(open_one())
             return _measured(work, [_batch(found.open(one), n) for n in BATCHES for one in systems])
@@ -100,15 +88,26 @@ def _doubling(most: int) -> list[int]:
     return sorted({*(1 << power for power in range(most.bit_length()) if 1 << power <= most), most})
 
 
-def _of_variants(found: Opener, work: Work, sizes: dict[str, tuple[int, float]]) -> Entrants:
+def write_variants(work: Work) -> None:
+    """Write the videos of the sweeps of length and size."""
+    for what in ("length", "resolution"):
+        _variants(work, what)
+
+
+def _variants(work: Work, what: str) -> dict[str, Path]:
+    """The sizes of a sweep, and the video of each."""
     source = max(work.options.timed_videos(), key=lambda path: path.stat().st_size)
-    folder = work.folder / VARIANTS
+    make = partial(variant, work.folder / VARIANTS, source)
+    if what == "length":
+        return {f"{one}": make(height=USUAL_HEIGHT, seconds=one) for one in SECONDS}
+    return {f"{one}": make(height=one, seconds=USUAL_SECONDS) for one in HEIGHTS}
+
+
+def _of_variants(found: Opener, work: Work, what: str) -> Entrants:
     pipelines = [found.open(one) for one in work.cell.systems]
     return {
-        f"{name}/{one.system.name}": Entrant(
-            pipeline=one, videos=[variant(folder, source, height=height, seconds=seconds)]
-        )
-        for name, (height, seconds) in sizes.items()
+        f"{name}/{one.system.name}": Entrant(pipeline=one, videos=[path])
+        for name, path in _variants(work, what).items()
         for one in pipelines
     }
 
@@ -139,18 +138,18 @@ def _concurrent(
     pool = stack.enter_context(ThreadPoolExecutor(len(openers)))
     pipelines = {one.name: [found.open(one) for found in openers] for one in systems}
 
-    def run(own: Sequence[Pipeline]) -> None:
-        asked = [
-            pool.submit(one.answer, videos[place % len(videos)], watch=Stopwatch())
-            for place, one in enumerate(own)
-        ]
+    def run(own: Sequence[Pipeline], left: Iterator[Path]) -> None:
+        asked = [pool.submit(one.answer, next(left), watch=Stopwatch()) for one in own]
         for answer in asked:
             answer.result()
 
     return _measured(
         work,
         [
-            Case(name=f"concurrency/{count}/{name}/{TOTAL}", run=partial(run, own[:count]))
+            Case(
+                name=f"concurrency/{count}/{name}/{TOTAL}",
+                run=partial(run, own[:count], cycle(videos)),
+            )
             for count in CONCURRENCY
             for name, own in pipelines.items()
         ],

@@ -172,6 +172,7 @@ ROWS: tuple[Row, ...] = (
         for one in SHAPES
     ),
     *_beside_student("usual set-up", [USUAL]),
+    Row(group="usual set-up", without_flow=student("torch-eager"), other=USUAL),
 )
 
 

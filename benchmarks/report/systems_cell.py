@@ -11,7 +11,7 @@ FLOW_BYTES = "stored-flow/video"
 def systems_part(work: Work) -> Result:
     """Time the systems of a cell: a result of kind ``report-systems``."""
     cell, options = work.cell, work.options
-    videos = options.timed_videos()
+    videos = work.videos
     with opener(options, work.folder, cell=options.timed_cell()) as found:
         pipelines, excluded = open_all(found, cell.systems, video=videos[0])
         stored = {sum(map(one.store_flow, videos)) / len(videos) for one in pipelines} - {0}

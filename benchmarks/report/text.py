@@ -63,11 +63,12 @@ def _compared(report: ReportResult) -> Section:
         "A *student* looks at pictures alone. *Two streams* are the same kind of network twice, "
         "one for pictures and one for optical flow, which is how far each point moves from one "
         "picture to the next and must be computed first; their answers are averaged. All are "
-        f"R(2+1)D-18 at the same width, and look at {report.clips} clips of each video.",
+        "R(2+1)D-18, at the same width unless a line says otherwise, and look at "
+        f"{report.clips} clips of each video.",
         table(
             ("name", "what it is"),
             [
-                ("student", "a network of RGB trained with motion, as this package ships it"),
+                ("student", _student(report)),
                 ("two streams", "an RGB network and a flow network, scores averaged"),
                 ("DIS, Farneback, TV-L1", "ways to compute flow, from fast to slow (OpenCV)"),
                 ("flow stored before", "flow was computed in advance and is read from disk"),
@@ -75,6 +76,15 @@ def _compared(report: ReportResult) -> Section:
             ],
             texts=2,
         ),
+    )
+
+
+def _student(report: ReportResult) -> str:
+    if report.networks is None:
+        return "a network of RGB trained with motion: the one that this package ships"
+    return (
+        "a network of RGB trained with motion, as the one that ships was, with another drawing of "
+        "labelled videos: a network cannot be tested on videos that it was trained on"
     )
 
 
@@ -192,15 +202,15 @@ def _engines(report: ReportResult, drawn: Drawn) -> Section:
             f"In the same run this machine multiplied matrices at "
             f"{interval(limits.gemm_gflop_s, '.0f')} GFLOP/s and copied memory at "
             f"{interval(limits.copy_gb_s, '.1f')} GB/s. A clip takes "
-            f"{limits.flop_per_clip / 1e9:.2f} GFLOP, so no engine can be faster in FP32 than "
-            f"{limits.flop_per_clip / limits.gemm_gflop_s.value / 1e6:.1f} ms a clip."
+            f"{limits.flop_per_clip / 1e9:.2f} GFLOP, which at the rate of that product would "
+            f"take {limits.flop_per_clip / limits.gemm_gflop_s.value / 1e6:.1f} ms."
         )
     return section(
-        "Engines, and the limit of the machine",
+        "Engines, and what the machine does at most",
         said,
         drawn.get("engines"),
         table(
-            ("engine", "ms a clip", "GFLOP/s", "share of the limit"),
+            ("engine", "ms a clip", "GFLOP/s", "of the rate of the product (FP32)"),
             [
                 (
                     engine_of(f"student@{one.name}"),
@@ -265,7 +275,11 @@ def _scaling(report: ReportResult, drawn: Drawn) -> Section:
     return section(
         "How time grows",
         "An exponent of 1 means twice as much takes twice as long, of 0 that it makes no "
-        "difference. For threads, -1 would be the best possible.",
+        "difference. None is given for the length of a video: however long it is, as many clips "
+        "of the same length are looked at. The videos of length and size are one of the timed "
+        "videos, its first seconds forwards and backwards again and again, scaled to the size that "
+        "is named; enlarged ones hold no more detail than before and decode a little faster than "
+        "a film.",
         drawn.get("scaling"),
         table(
             ("against", "system", "what", "exponent"),
@@ -296,13 +310,14 @@ def _clips(report: ReportResult, drawn: Drawn) -> Section:
 def _footprint(report: ReportResult) -> Section:
     stored = report.flow_bytes_a_video
     return section(
-        "Start, memory and room",
+        "Start and memory",
         f"Stored flow takes {size(stored)} for each video, and somebody has computed it before."
         if stored
         else None,
-        "From a process that has imported its libraries and loaded no network: how long until the "
-        "first answer, and how much memory beyond that of the libraries. An installation is its "
-        "packages with all that they need, as pip installs them.",
+        "From the start of a Python process that imports only what its system needs: how long "
+        "until the first answer, its files being in the machine's cache, and how much memory it "
+        "takes at most, libraries included. What an installation takes on disk is measured by  "
+        "motionfit-bench install.",
         table(
             ("system", "to the first answer", "memory at most"),
             [
@@ -310,10 +325,6 @@ def _footprint(report: ReportResult) -> Section:
                 for one in report.systems
                 if one.peak_memory_bytes
             ],
-        ),
-        table(
-            ("installation", "on disk"),
-            [(name, size(value)) for name, value in report.install_bytes.items()],
         ),
     )
 
@@ -342,7 +353,9 @@ def _how(report: ReportResult) -> Section:
                 "a process of its own; parts of different sets alternate. Intervals draw processes "
                 "and then rounds with replacement (2,000 times).",
                 "Ratios are taken within a round, between neighbours in time on the same video.",
-                "Systems in several engines were first shown to give the same scores.",
+                "Systems in several engines were first shown to give the same scores, except in "
+                "int8, whose accuracy is measured instead.",
+                *_about_intervals(report),
                 f"{report.threads} threads for engines and flow; {networks}.",
                 f"Measured: {len(report.parts)} parts, of which {report.noisy_parts} on a noisy "
                 f"machine; missing: {report.missing_parts}.",
@@ -353,4 +366,16 @@ def _how(report: ReportResult) -> Section:
             )
         ),
         table(("library", "version"), list(report.libraries.items()), texts=2),
+    )
+
+
+def _about_intervals(report: ReportResult) -> tuple[str, ...]:
+    return (
+        "Intervals of times do not draw videos, nor what the machine does on another day: they "
+        "hold for these videos on this machine during this run.",
+        "Intervals of accuracy draw groups of videos and seeds. With so few seeds they cover the "
+        "luck of a training only in part.",
+        f"Networks: {', '.join(report.weights) or 'none from an experiment'}. A name such as "
+        "split2-seed0-labels3 is a drawing of labels: the split of the data set that is tested on, "
+        "the seed, and how many groups of videos had labels.",
     )

@@ -14,6 +14,7 @@ from motionfit.inference.decoding import VideoReader
 from motionfit.inference.picture import Scaler
 from motionfit.training.scores import Accuracy
 
+SEEDS_A_RUN = 100  # more than any cell has processes
 Setting = str | int | float | bool | None
 
 
@@ -31,8 +32,16 @@ class Work:
 
     @property
     def seed(self) -> int:
-        """Another one in each process, so that orders differ."""
-        return self.options.seed + self.process
+        """Another one in each process of each run, so that orders and arrivals differ."""
+        return seed_of(self.options, process=self.process)
+
+    @property
+    def videos(self) -> tuple[Path, ...]:
+        """The timed videos, from another one on in each process, so that all processes together
+        have had each about equally often."""
+        found = self.options.timed_videos()
+        first = self.process * self.cell.rounds % len(found)
+        return (*found[first:], *found[:first])
 
     def finish(
         self,
@@ -68,6 +77,11 @@ class Work:
             figures=figures,
             accuracy=accuracy,
         )
+
+
+def seed_of(options: Options, *, process: int) -> int:
+    """The seed of a process."""
+    return SEEDS_A_RUN * options.seed + process
 
 
 def _record(path: Path) -> Video:

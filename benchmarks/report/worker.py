@@ -8,28 +8,31 @@ from typing import Annotated
 
 import typer
 
-from motionfit.benchmarks.report.options import read_options
+from motionfit.benchmarks.report.begun import read_begun
 from motionfit.benchmarks.report.parts import COMMAND, part_file
 from motionfit.benchmarks.report.plan import Cell, cells
-from motionfit.benchmarks.report.work import Work
+from motionfit.benchmarks.report.work import Work, seed_of
 from motionfit.benchmarks.result import Result, ResultError, write_result
 from motionfit.benchmarks.session import Session
 from motionfit.inference.console import run
 
 
 def measure_part(
-    folder: Annotated[Path, typer.Argument(help="Of the report, with its options.json.")],
+    folder: Annotated[Path, typer.Argument(help="Of the report, with its begun.json.")],
     name: Annotated[str, typer.Argument(metavar="CELL")],
     process: Annotated[int, typer.Argument(min=0)],
 ) -> None:
     """Measure one cell once and write its file."""
-    options = read_options(folder)
+    begun = read_begun(folder)
+    if begun is None:
+        raise ResultError(f"{folder} is no folder of a report")
+    options = begun.options
     work = Work(
         cell=_cell(name, cells(options)),
         options=options,
         folder=folder,
         process=process,
-        session=Session.start(command=COMMAND, seed=options.seed + process),
+        session=Session.start(command=COMMAND, seed=seed_of(options, process=process)),
         after_round=lambda: None,
     )
     write_result(_measured(work), part_file(folder, name, process))
@@ -53,6 +56,10 @@ def _measured(work: Work) -> Result:
             from motionfit.benchmarks.report.cold import cold_part
 
             return cold_part(work)
+        case "files":
+            from motionfit.benchmarks.report.files import files_part
+
+            return files_part(work)
         case "limit":
             from motionfit.benchmarks.report.limit import limit_part
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from motionfit.benchmarks.report.networks import TrainedCell, main_cells
+from motionfit.benchmarks.report.options import trained_networks
 from motionfit.inference.clip import ClipSpec
 from motionfit.training.checkpoint import Checkpoint, save_checkpoint
 from motionfit.training.flow_spec import FlowSpec
@@ -33,13 +34,15 @@ class TinyExperiment:
 
     @property
     def cell(self) -> TrainedCell:
-        return TrainedCell(runs=self.runs, name=CELL.name)
+        return TrainedCell(
+            runs=self.runs, name=CELL.name, networks=trained_networks(self.runs)[CELL.name]
+        )
 
 
 def tiny_experiment(folder: Path, *, real: Path | None) -> TinyExperiment:
     """Three networks with random weights; twenty videos, one of them ``real`` if there is one."""
     runs, data = folder / "runs", folder / "data"
-    cell = TrainedCell(runs=runs, name=CELL.name)
+    cell = TrainedCell(runs=runs, name=CELL.name, networks={})
     for seed, (arm, channels) in enumerate(ARMS.items()):
         path = cell.checkpoint(arm)
         path.parent.mkdir(parents=True)
@@ -80,8 +83,10 @@ def network(channels: int, *, seed: int) -> Checkpoint:
     )
 
 
-def write_moving(path: Path, *, step: int, seed: int, seconds: float = 1.6) -> None:
-    """An MP4 at 25 frames a second whose texture moves by ``step`` pixels a frame."""
+def write_moving(path: Path, *, step: int, seed: int, seconds: float = 1.6, blink: int = 0) -> None:
+    """An MP4 at 25 frames a second whose texture moves by ``step`` pixels a frame, and of which
+    ``blink`` blocks are black in every other frame.
+    """
     rng = np.random.default_rng(seed)
     texture = np.kron(rng.integers(0, 256, (12, 16, 3)), np.ones((8, 8, 1))).astype(np.uint8)
     with av.open(str(path), mode="w") as container:
@@ -89,5 +94,6 @@ def write_moving(path: Path, *, step: int, seed: int, seconds: float = 1.6) -> N
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
         for number in range(round(25 * seconds)):
             moved = np.ascontiguousarray(np.roll(texture, step * number, axis=1))
+            moved[:8, : 8 * blink] *= number % 2
             container.mux(stream.encode(av.VideoFrame.from_ndarray(moved, format="rgb24")))
         container.mux(stream.encode(None))

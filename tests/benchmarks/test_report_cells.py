@@ -1,32 +1,46 @@
 """Every kind of part, measured for real on tiny networks, and the figures drawn from it."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import torch
 
 from motionfit.benchmarks.report import decoders, scaling, scenarios
 from motionfit.benchmarks.report.accuracy import accuracy_part
 from motionfit.benchmarks.report.accuracy_figures import accuracy_figures
-from motionfit.benchmarks.report.cold import cold_part
+from motionfit.benchmarks.report.cold import cold_part, cold_plan, start_cold
 from motionfit.benchmarks.report.curves import curve_figures
 from motionfit.benchmarks.report.decoders import decoders_part
+from motionfit.benchmarks.report.files import files_part
+from motionfit.benchmarks.report.open import opener
 from motionfit.benchmarks.report.options import Options
 from motionfit.benchmarks.report.parts import in_turns
-from motionfit.benchmarks.report.plan import Cell, Kind, cells
-from motionfit.benchmarks.report.scaling import scaling_part
+from motionfit.benchmarks.report.pipeline import Pipeline
+from motionfit.benchmarks.report.plan import PREPARATION, Cell, Kind, cells
+from motionfit.benchmarks.report.scaling import VARIANTS, scaling_part
 from motionfit.benchmarks.report.scenario_figures import scenario_figures
 from motionfit.benchmarks.report.scenarios import scenario_part
+from motionfit.benchmarks.report.stages import Stopwatch
 from motionfit.benchmarks.report.systems import (
     LIKE_FOR_LIKE,
     MERS_STUDENT,
     REFERENCE,
+    EngineName,
     System,
     all_systems,
+    student,
+    two_stream,
 )
+from motionfit.benchmarks.report.systems_cell import systems_part
 from motionfit.benchmarks.report.work import Work
 from motionfit.benchmarks.session import Session
-from tests.benchmarks.report_runs import CELL, TinyExperiment
+from tests.benchmarks.report_runs import CELL, TinyExperiment, write_moving
 
 MakeWork = Callable[..., Work]
 
@@ -41,6 +55,7 @@ def make_work(report_runs: TinyExperiment, folder: Path) -> MakeWork:
     options = Options(
         videos=(),
         runs=str(report_runs.runs),
+        networks={CELL.name: dict(report_runs.cell.networks)},
         data=str(report_runs.data),
         threads=1,
         num_clips=2,
@@ -108,10 +123,18 @@ def test_every_sweep_has_both_systems(
     assert what == "threads" or sizes == {"1", "2"}
 
 
+def test_two_runs_share_no_seed(make_work: MakeWork) -> None:
+    work = make_work("server")
+    again = replace(work, options=work.options.model_copy(update={"seed": 1}))
+    seeds = [replace(one, process=p).seed for one in (work, again) for p in range(11)]
+    assert len(set(seeds)) == len(seeds)
+
+
 def test_a_server_is_asked_whether_or_not_it_has_answered(
     make_work: MakeWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scenarios, "REQUESTS", 12)
+    monkeypatch.setattr(scenarios, "REQUESTS", 15)
+    monkeypatch.setattr(scenarios, "FIRST", 3)
     monkeypatch.setattr(scenarios, "SHARES", (0.3, 20))
     part = scenario_part(make_work("server"))
     waits = {case.name: case.samples_ms for case in part.cases}
@@ -147,15 +170,39 @@ def test_a_cold_start_is_longer_than_an_answer_and_takes_memory(make_work: MakeW
     assert 0 < peak.value < 4e9
 
 
-def test_decoders_that_give_other_frames_are_not_timed(
-    make_work: MakeWork, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime", "torch-eager"])
+def test_a_bare_process_answers_as_the_pipeline_does(
+    make_work: MakeWork, folder: Path, engine: EngineName
 ) -> None:
+    work = make_work("cold")
+    for system in (student(engine), two_stream(engine=engine)):
+        plan = cold_plan(work, system)
+        _, answer = start_cold(plan)
+        with opener(work.options, folder, cell=work.options.timed_cell()) as found:
+            scores = found.open(system).answer(Path(plan["videos"][0]), watch=Stopwatch())
+        np.testing.assert_allclose(answer["scores"], scores, atol=1e-5)
 
+
+def test_a_bare_process_imports_only_what_its_system_needs() -> None:
+    program = "import motionfit.benchmarks.report.cold_child, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert loaded.returncode == 0, loaded.stderr
+    assert {"torch", "cv2", "onnxruntime", "openvino"}.isdisjoint(loaded.stdout.split())
+
+
+def test_decoders_that_give_other_frames_are_not_timed(
+    make_work: MakeWork, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calm = tmp_path / "calm.mp4"
+    write_moving(calm, step=0, seed=0, blink=1)
     real = decoders._opencv
     monkeypatch.setattr(
-        decoders, "_opencv", lambda path, indices: real(path, [i + 3 for i in indices])
+        decoders, "_opencv", lambda path, indices: real(path, [i - 1 for i in indices])
     )
-    part = decoders_part(make_work("decoders"))
+    work = make_work("decoders")
+    videos = work.options.model_copy(update={"videos": (str(calm),)})
+    part = decoders_part(replace(work, options=videos))
+    assert torch.get_num_threads() == cv2.getNumThreads() == 1
     timed = {case.name.rpartition("/")[2] for case in part.cases}
     assert "pyav" in timed
     assert "opencv" not in timed
@@ -174,18 +221,53 @@ def test_accuracy_is_measured_of_what_was_trained(make_work: MakeWork) -> None:
     assert MERS_STUDENT.name not in asked
 
 
-def test_processes_of_all_cells_alternate_and_accuracy_is_last(make_work: MakeWork) -> None:
+def test_processes_of_all_cells_alternate_after_the_preparation(make_work: MakeWork) -> None:
     options = make_work("systems").options
     turns = in_turns(cells(options))
-    timed = [(cell.name, process) for cell, process in turns if cell.kind != "accuracy"]
+    timed = [(cell.name, process) for cell, process in turns if cell.kind not in PREPARATION]
     assert [process for _, process in timed] == sorted(process for _, process in timed)
-    assert {cell.kind for cell, _ in turns[len(timed) :]} == {"accuracy"}
+    assert {cell.kind for cell, _ in turns[: -len(timed)]} == set(PREPARATION)
     assert len(set(turns)) == len(turns)
 
 
 def test_every_figure_has_at_least_five_processes(make_work: MakeWork) -> None:
     for cell in cells(make_work("systems").options):
-        assert cell.processes >= 5 or cell.kind == "accuracy"
+        assert cell.processes >= 5 or cell.kind in PREPARATION
+
+
+def test_processes_together_time_as_many_videos_as_they_can(make_work: MakeWork) -> None:
+    work = make_work("systems", rounds=3)
+    all_videos = work.options.timed_videos()
+    assert list(all_videos) != sorted(all_videos)
+    found = [path for p in range(5) for path in replace(work, process=p).videos[:3]]
+    assert set(found) == set(all_videos)
+    assert len(found) == 15
+    assert len(all_videos) == 14
+
+
+def test_callers_side_by_side_are_given_all_videos_in_turn(
+    make_work: MakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaling, "CONCURRENCY", (2,))
+    seen: list[Path] = []
+
+    def answer(_: Pipeline, path: Path, **__: object) -> None:
+        seen.append(path)
+
+    monkeypatch.setattr(Pipeline, "answer", answer)
+    work = make_work("scaling", what="concurrency", rounds=7)
+    scaling_part(work)
+    assert sorted(seen) == sorted(2 * work.videos)
+
+
+def test_the_preparation_writes_what_is_timed(make_work: MakeWork, tmp_path: Path) -> None:
+    systems = (REFERENCE, two_stream("stored"))
+    part = files_part(replace(make_work("files", systems=systems), folder=tmp_path))
+    assert part.cases == ()
+    assert len(list((tmp_path / VARIANTS).glob("*.mp4"))) == 9
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
+    systems_part(replace(make_work("systems", systems=systems), folder=tmp_path))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")} == files
 
 
 def test_every_system_is_in_some_cell(make_work: MakeWork) -> None:

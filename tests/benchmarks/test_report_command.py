@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -12,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from motionfit.benchmarks.figures import look_up, read_quotable
+from motionfit.benchmarks.report.begun import BEGUN, read_begun, refuse_other_run
+from motionfit.benchmarks.report.options import trained_networks
 from motionfit.benchmarks.report.result import ReportResult, read_report
 from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE
+from motionfit.benchmarks.result import ResultError
 from tests.benchmarks.conftest import COMMAND, Bench
 from tests.benchmarks.report_runs import TinyExperiment
 
@@ -44,7 +48,7 @@ def resumed(
         [COMMAND, *arguments(report_runs, output)], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
-    assert f"{len(before)} of 5 parts were measured before" in done.stderr
+    assert f"{len(before)} of 6 parts were measured before" in done.stderr
     assert "Like for like" in done.stdout
     return output, before
 
@@ -58,7 +62,7 @@ def test_what_was_measured_before_the_kill_is_kept(resumed: tuple[Path, dict[str
     output, before = resumed
     after = {path.name: path.stat().st_mtime_ns for path in output.glob("parts/*.json")}
     assert before.items() <= after.items()
-    assert len(after) == 5
+    assert len(after) == 6
 
 
 def test_the_first_row_is_like_for_like(report: ReportResult) -> None:
@@ -136,7 +140,60 @@ def test_a_folder_begun_with_other_options_is_refused(
     changed = [*arguments(report_runs, resumed[0]), "--seed", "1"]
     done = bench(*changed)
     assert done.returncode == 1
-    assert "was begun with other options (seed)" in done.stderr
+    assert "was begun with others (seed)" in done.stderr
+
+
+def test_what_is_missing_is_not_measured_by_another_revision(
+    resumed: tuple[Path, dict[str, int]],
+    bench: Bench,
+    report_runs: TinyExperiment,
+    tmp_path: Path,
+) -> None:
+    output = tmp_path / "report"
+    shutil.copytree(resumed[0], output)
+    values = json.loads((output / BEGUN).read_text())
+    (output / BEGUN).write_text(json.dumps(values | {"revision": "another", "plan": "another"}))
+    drawn = bench(*arguments(report_runs, output))  # nothing is missing
+    assert drawn.returncode == 0, drawn.stderr
+    (output / "parts" / "first.0.json").unlink()
+    done = bench(*arguments(report_runs, output))
+    assert done.returncode == 1
+    assert "was begun with others (plan, revision)" in done.stderr
+
+
+def test_networks_trained_later_take_no_part_and_changed_ones_are_refused(
+    resumed: tuple[Path, dict[str, int]],
+    bench: Bench,
+    report_runs: TinyExperiment,
+    tmp_path: Path,
+) -> None:
+    begun = read_begun(resumed[0])
+    assert begun is not None
+    runs = tmp_path / "runs"
+    shutil.copytree(report_runs.runs, runs)
+    own = begun.model_copy(update={"options": begun.options.model_copy(update={"runs": str(runs)})})
+    cell = own.options.trained_cells()[0]
+    later = cell.checkpoint("mers")
+    later.parent.mkdir(parents=True)
+    shutil.copy(cell.checkpoint("motionfit"), later)
+    assert "mers" in trained_networks(runs)[cell.name]
+    assert "mers" not in {arm for one in own.options.trained_cells() for arm in one.networks}
+    refuse_other_run(own, folder=resumed[0])
+    cell.checkpoint("flow-network").write_bytes(b"other")
+    with pytest.raises(ResultError, match=f"the network {cell.name}/flow-network"):
+        refuse_other_run(own, folder=resumed[0])
+
+
+def test_the_preparation_measures_nothing_that_a_clock_decides(
+    bench: Bench, report_runs: TinyExperiment, tmp_path: Path
+) -> None:
+    output = tmp_path / "report"
+    done = bench(*arguments(report_runs, output), "--prepare")
+    assert done.returncode == 0, done.stderr
+    names = {path.name.partition("-")[0] for path in output.glob("parts/*.json")}
+    assert names == {"files.0.json", "accuracy"}
+    assert "about 1 minutes" in done.stderr
+    assert not (output / "report.json").exists()
 
 
 def test_nothing_to_time_is_wrong_use(bench: Bench, tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
+import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -9,7 +13,7 @@ from rich.console import Console
 
 from motionfit.benchmarks.report.flow import FlowComputer, flow_of
 from motionfit.benchmarks.report.networks import MissingNetwork, networks_of
-from motionfit.benchmarks.report.open import open_all, opener
+from motionfit.benchmarks.report.open import open_all, opener, usable_cores
 from motionfit.benchmarks.report.options import Options
 from motionfit.benchmarks.report.pipeline import Opener, Pipeline, Scores
 from motionfit.benchmarks.report.reading import Shown, Wanted, read_pictures, rgb_clips
@@ -26,6 +30,7 @@ from motionfit.benchmarks.report.systems import (
     system,
     two_stream,
 )
+from motionfit.benchmarks.report.torch_run import Run
 from motionfit.inference.bundle import Bundle
 from motionfit.inference.prediction import video_scores
 from motionfit.inference.video import read_clips
@@ -42,6 +47,7 @@ def options(report_runs: TinyExperiment) -> Options:
     return Options(
         videos=(),
         runs=str(report_runs.runs),
+        networks={CELL.name: dict(report_runs.cell.networks)},
         data=str(report_runs.data),
         threads=1,
         num_clips=2,
@@ -204,6 +210,37 @@ def test_the_flow_network_runs_in_every_engine(found: Opener, video: Path) -> No
         np.testing.assert_allclose(
             scores_of(found, two_stream(engine=name), video), expected, atol=1e-4
         )
+
+
+@pytest.mark.skipif(usable_cores() < 2, reason="threads have one core to be on")
+def test_workers_side_by_side_may_run_on_every_core(
+    options: Options, report_runs: TinyExperiment, tmp_path: Path
+) -> None:
+    cell = report_runs.cell
+    with ExitStack() as stack:
+        runs = []
+        for _ in range(2):
+            opened = stack.enter_context(opener(options, tmp_path, cell=cell, threads=1))
+            stream = opened.open(REFERENCE).rgb
+            assert stream is not None
+            runs.append(stream.run)
+        clips = np.zeros((8, SPEC.num_frames, SPEC.crop, SPEC.crop, 3), np.uint8)
+        done, seen = Event(), set[frozenset[int]]()
+
+        def work(run: Run) -> None:
+            while not done.is_set():
+                run(clips)
+
+        workers = [Thread(target=work, args=(run,)) for run in runs]
+        for worker in workers:
+            worker.start()
+        for _ in range(200):
+            seen |= {frozenset(os.sched_getaffinity(one.native_id or 0)) for one in workers}
+            time.sleep(0.002)
+        done.set()
+        for worker in workers:
+            worker.join()
+    assert seen == {frozenset(os.sched_getaffinity(0))}
 
 
 def test_what_was_not_trained_is_missing(found: Opener) -> None:

@@ -28,7 +28,7 @@ from motionfit.benchmarks.report.result import (
 )
 from motionfit.benchmarks.report.stages import STAGES
 from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE, USUAL
-from motionfit.benchmarks.result import Excluded, Result, ResultError
+from motionfit.benchmarks.result import Excluded, Result, ResultError, Video
 from motionfit.training.json_record import Estimate
 from tests.benchmarks.conftest import MACHINE, MakeResult
 
@@ -84,7 +84,7 @@ def _report(parts: tuple[Result, ...], **changes: Any) -> ReportResult:
         "noisy_parts": sum(part.noise.noisy for part in parts),
         "missing_parts": 0,
         "flow_bytes_a_video": None,
-        "install_bytes": {},
+        "weights": {},
         "systems": system_figures(parts),
         "rows": row_figures(parts),
         "accuracies": (),
@@ -122,8 +122,32 @@ def test_the_first_figure_is_like_for_like_and_not_the_slow_flow(make_report: Ma
     like, usual, *_ = headline(make_report())
     assert like.startswith("Like for like")
     assert re.search(r"take (2\.9\d?|3(\.0\d?)?) times \(", like)
-    assert usual.startswith("As such systems are usually run")
+    assert usual.startswith("With default TV-L1 in PyTorch eager")
     assert "80" in usual
+
+
+def test_the_videos_are_described(make_report: MakeReport) -> None:
+    report = make_report()
+    [part, *others] = report.parts
+    videos = tuple(
+        Video(
+            name=f"{number}.mp4",
+            sha256=f"{number:064x}",
+            bytes=1,
+            codec="h264",
+            width=170,
+            height=128,
+            frame_rate=25.0,
+            duration_seconds=seconds,
+        )
+        for number, seconds in enumerate((4.0, 5.0, 9.0))
+    )
+    parts = (part.model_copy(update={"videos": videos}), *others)
+    said = headline(report.model_copy(update={"parts": parts}))
+    assert (
+        "Timed on 3 videos; the most frequent size is 170 x 128 pixels, the median length 5.0 s."
+        in said
+    )
 
 
 def test_a_noisy_machine_is_said_to_be_one(make_report: MakeReport) -> None:
@@ -149,7 +173,7 @@ def test_without_trained_networks_nothing_is_said_of_accuracy(
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        (0.01, 0.05, "dropping flow costs accuracy"),
+        (0.01, 0.05, "two streams are right more often"),
         (-0.05, -0.01, "the student is right more often"),
         (-0.02, 0.04, "the two cannot be told apart"),
     ],
