@@ -81,6 +81,29 @@ def flop_per_clip(*, width: float, spec: ClipSpec) -> int:
     return int(counter.get_total_flops())
 
 
+def bytes_per_clip(*, width: float, spec: ClipSpec, clips: int) -> int:
+    """What one of ``clips`` of a call makes the layers read and write in FP32 when no cache keeps
+    anything: inputs and outputs of convolutions and classifier, and their weights once a call.
+
+    Norms and activations are counted as parts of the convolutions, as engines fuse them.
+    """
+    moved = weights = 0
+
+    def count(layer: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+        nonlocal moved, weights
+        moved += sum(one.nbytes for one in given) + made.nbytes
+        weights += sum(one.nbytes for one in layer.parameters())
+
+    with torch.device("meta"):
+        network = R2Plus1D(CLASSES, width=width).eval()
+        clip = torch.empty(1, RGB, spec.num_frames, spec.crop, spec.crop)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv3d | nn.Linear):
+            layer.register_forward_hook(count)
+    network(clip)
+    return moved + weights // clips
+
+
 def torchvisions(model: nn.Module) -> nn.Module:
     """torchvision's own network, its ``forward`` too, with the parts of ``model``, an R2Plus1D.
 

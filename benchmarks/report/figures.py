@@ -144,24 +144,28 @@ def limit_figures(parts: Parts) -> tuple[LimitFigures | None, tuple[EngineFigure
         return None, ()
     [cell] = cells
     flop = int(setting(cell.parts, "flop_per_clip") or 0)
+    moved = int(setting(cell.parts, "bytes_per_clip") or 0)
     clips = setting(cell.parts, "clips") or 1
     gemm = _rate(cell, GEMM, count=setting(cell.parts, "gemm_flop"))
+    copy = _rate(cell, COPY, count=setting(cell.parts, "copy_bytes"))
     limits = LimitFigures(
-        gemm_gflop_s=gemm,
-        copy_gb_s=_rate(cell, COPY, count=setting(cell.parts, "copy_bytes")),
-        flop_per_clip=flop,
+        gemm_gflop_s=gemm, copy_gb_s=copy, flop_per_clip=flop, bytes_per_clip=moved
     )
     engines = []
     for name in (name for name in cell.cases if name.endswith(f"/{INFER}")):
         ms = median([samples / clips for samples in cell.of(name)], seed=SEED)
         speed = rounded(flop / ms.value / 1e6) if ms else None
         engine = name.partition("/")[0].partition("@")[2]
+        fp32 = engine != INT8
         engines.append(
             EngineFigures(
                 name=engine,
                 clip_ms=ms,
                 gflop_s=speed,
-                share=rounded(speed / gemm.value) if speed and gemm and engine != INT8 else None,
+                share=rounded(speed / gemm.value) if speed and gemm and fp32 else None,
+                memory_share=rounded(moved / ms.value / 1e6 / copy.value)
+                if ms and copy and fp32
+                else None,
             )
         )
     return limits, tuple(engines)

@@ -11,7 +11,7 @@ import torch
 
 from motionfit.benchmarks.engines import SETTLE_SECONDS, matrix_product
 from motionfit.benchmarks.engines_cpu import CPU, MATRIX
-from motionfit.benchmarks.engines_network import flop_per_clip
+from motionfit.benchmarks.engines_network import bytes_per_clip, flop_per_clip
 from motionfit.benchmarks.report.open import open_all, opener
 from motionfit.benchmarks.report.pipeline import Pipeline
 from motionfit.benchmarks.report.work import Work
@@ -55,6 +55,7 @@ def limit_part(work: Work) -> Result:
             "gemm_flop": peak.flop,
             "copy_bytes": 2 * COPIED_BYTES,
             "flop_per_clip": flop_per_clip(width=width, spec=spec),
+            "bytes_per_clip": bytes_per_clip(width=width, spec=spec, clips=options.num_clips),
         },
         cases=tuple(cases.values()),
         excluded=excluded,

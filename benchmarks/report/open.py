@@ -13,17 +13,17 @@ import torch
 from motionfit.benchmarks.report.engines import Loader
 from motionfit.benchmarks.report.networks import TrainedCell
 from motionfit.benchmarks.report.options import Options
-from motionfit.benchmarks.report.pipeline import Opener, Pipeline, Scores, clips_for
-from motionfit.benchmarks.report.stages import Stopwatch
+from motionfit.benchmarks.report.pipeline import Opener, Pipeline, clips_for
 from motionfit.benchmarks.report.systems import INT8, System
 from motionfit.benchmarks.result import Excluded
 from motionfit.benchmarks.rivals import Arrays, prove_equal
 from motionfit.benchmarks.timing import Case
+from motionfit.export.parity import RUNTIME
 from motionfit.inference.errors import MotionfitError
 
 NETWORKS, FLOW = "networks", "flow"
-TOLERANCE = 1e-3
-"""Largest difference of a class score between engines."""
+TOLERANCE = RUNTIME.difference
+"""Largest difference of logits between engines, times their largest magnitude."""
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def open_all(
 ) -> tuple[tuple[Pipeline, ...], tuple[Excluded, ...]]:
     """The systems that can run here and answer as they should, and the others with the reason.
 
-    One that differs from another in its engine alone must give the same scores of ``video``.
+    One that differs from another in its engine alone must give the same logits of ``video``.
     """
     opened: list[Pipeline] = []
     excluded: list[Excluded] = []
@@ -68,7 +68,7 @@ def open_all(
         except MotionfitError as error:
             excluded.append(Excluded(name=system.name, reason=str(error)))
     kept: list[Pipeline] = []
-    first: dict[object, tuple[Pipeline, Scores]] = {}
+    first: dict[object, tuple[Pipeline, Arrays]] = {}
     for one in opened:
         one.store_flow(video)
         if reason := _problem(one, first, video=video):
@@ -79,30 +79,26 @@ def open_all(
 
 
 def _problem(
-    one: Pipeline, first: dict[object, tuple[Pipeline, Scores]], *, video: Path
+    one: Pipeline, first: dict[object, tuple[Pipeline, Arrays]], *, video: Path
 ) -> str | None:
     system = one.system
     same = (system.rgb, system.flow, system.algorithm, system.stored, system.shape)
     try:
-        scores = one.answer(video, watch=Stopwatch())
+        logits = one.logits(video)
     except MotionfitError as error:
         return str(error)
     if system.engine == INT8:  # it answers otherwise, as it must: its accuracy is measured
         return None
-    other, expected = first.setdefault(same, (one, scores))
+    other, expected = first.setdefault(same, (one, logits))
     _, unequal = prove_equal(
         [
             Case(name=other.system.name, run=lambda: expected),
-            Case(name=system.name, run=lambda: scores),
+            Case(name=system.name, run=lambda: logits),
         ],
-        arrays=_scores,
+        arrays=lambda found: found,
         tolerance=TOLERANCE,
     )
     return unequal[0].reason if unequal else None
-
-
-def _scores(found: Scores) -> Arrays:
-    return (found,)
 
 
 def usable_cores() -> int:

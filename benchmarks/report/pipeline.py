@@ -3,7 +3,7 @@
 It is what is timed and what accuracy is measured of: the same code, the same files.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,13 +73,22 @@ class Pipeline:
         with received(path, watch=watch) as upload:
             rgb, flow = self.clips(upload, known_as=path, watch=watch)
         with watch.stage("infer"):
-            made = [
-                stream.scores(clips)
-                for stream, clips in ((self.rgb, rgb), (self.flow, flow))
-                if stream is not None and clips is not None
-            ]
+            made = [stream.scores(clips) for stream, clips in self._fed(rgb, flow)]
         with watch.stage("post"):
             return _fused([one() for one in made])
+
+    def logits(self, path: Path) -> tuple[NDArray[np.float32], ...]:
+        """The logits (N, C) of each network for a video's clips. Raises a VideoError when the
+        video is at fault.
+        """
+        rgb, flow = self.clips(path, known_as=path, watch=Stopwatch())
+        return tuple(stream.run(clips) for stream, clips in self._fed(rgb, flow))
+
+    def _fed(self, rgb: Clips | None, flow: Clips | None) -> Iterator[tuple[Stream, Clips]]:
+        """The networks that there are, and what they look at."""
+        for stream, clips in ((self.rgb, rgb), (self.flow, flow)):
+            if stream is not None and clips is not None:
+                yield stream, clips
 
     def clips(
         self, upload: Path, *, known_as: Path, watch: Stopwatch

@@ -120,6 +120,8 @@ class LimitFigures(Record):
     copy_gb_s: Estimate | None
     """Bytes read and written."""
     flop_per_clip: int
+    bytes_per_clip: int
+    """Read and written by the layers in FP32 when no cache keeps anything."""
 
 
 class EngineFigures(Record):
@@ -130,6 +132,8 @@ class EngineFigures(Record):
     gflop_s: float | None
     share: float | None
     """Of the rate of the product of matrices in FP32; null for other precisions."""
+    memory_share: float | None
+    """Of the rate of the copy, if no cache kept anything, so it may exceed 1; null likewise."""
 
 
 class ScenarioFigures(Record):

@@ -203,20 +203,25 @@ def _engines(report: ReportResult, drawn: Drawn) -> Section:
             f"{interval(limits.gemm_gflop_s, '.0f')} GFLOP/s and copied memory at "
             f"{interval(limits.copy_gb_s, '.1f')} GB/s. A clip takes "
             f"{limits.flop_per_clip / 1e9:.2f} GFLOP, which at the rate of that product would "
-            f"take {limits.flop_per_clip / limits.gemm_gflop_s.value / 1e6:.1f} ms."
+            f"take {limits.flop_per_clip / limits.gemm_gflop_s.value / 1e6:.1f} ms. Its layers "
+            f"read and write {size(limits.bytes_per_clip)} if no cache keeps anything, which at "
+            "the rate of that copy would take "
+            f"{limits.bytes_per_clip / limits.copy_gb_s.value / 1e6:.1f} ms; an engine above 100 % "
+            "of it owes that to caches."
         )
     return section(
         "Engines, and what the machine does at most",
         said,
         drawn.get("engines"),
         table(
-            ("engine", "ms a clip", "GFLOP/s", "of the rate of the product (FP32)"),
+            ("engine", "ms a clip", "GFLOP/s", "of the product", "of the copy"),
             [
                 (
                     engine_of(f"student@{one.name}"),
                     interval(one.clip_ms, ".3g"),
                     DASH if one.gflop_s is None else f"{one.gflop_s:.0f}",
                     DASH if one.share is None else f"{one.share:.0%}",
+                    DASH if one.memory_share is None else f"{one.memory_share:.0%}",
                 )
                 for one in report.engines
             ],
@@ -353,8 +358,10 @@ def _how(report: ReportResult) -> Section:
                 "a process of its own; parts of different sets alternate. Intervals draw processes "
                 "and then rounds with replacement (2,000 times).",
                 "Ratios are taken within a round, between neighbours in time on the same video.",
-                "Systems in several engines were first shown to give the same scores, except in "
+                "Systems in several engines were first shown to give the same logits, except in "
                 "int8, whose accuracy is measured instead.",
+                "The flow network was trained on DIS flow. Its accuracy with another is that of "
+                "this network, not of one that was trained on the other.",
                 *_about_intervals(report),
                 f"{report.threads} threads for engines and flow; {networks}.",
                 f"Measured: {len(report.parts)} parts, of which {report.noisy_parts} on a noisy "

@@ -23,6 +23,7 @@ from motionfit.benchmarks.engines import (
 )
 from motionfit.benchmarks.engines_network import (
     Subject,
+    bytes_per_clip,
     flop_per_clip,
     made_subject,
     torchvisions,
@@ -210,6 +211,19 @@ def test_operations_are_counted_as_the_papers_do() -> None:
     spec = ClipSpec(num_frames=16, frame_rate=15.0, short_side=112, crop=112)
     # torchvision's documentation of R2Plus1D_18_Weights: 40.52 billion multiply-adds.
     assert flop_per_clip(width=1.0, spec=spec) / 2e9 == pytest.approx(40.52, abs=0.01)
+
+
+def test_bytes_are_those_of_weights_once_a_call_and_of_pictures_for_each_clip() -> None:
+    small = ClipSpec(num_frames=8, frame_rate=10.0, short_side=72, crop=32)
+    large = ClipSpec(num_frames=8, frame_rate=10.0, short_side=72, crop=64)
+    one, two = (bytes_per_clip(width=0.25, spec=small, clips=clips) for clips in (1, 2))
+    layers = [
+        m for m in R2Plus1D(400, width=0.25).modules() if isinstance(m, nn.Conv3d | nn.Linear)
+    ]
+    weights = sum(one.nbytes for layer in layers for one in layer.parameters())
+    assert one - two == weights // 2
+    pictures = bytes_per_clip(width=0.25, spec=large, clips=1) - weights
+    assert pictures / (one - weights) == pytest.approx(4, rel=0.01)
 
 
 def test_the_same_seed_makes_the_same_network_and_clips(subject: Subject) -> None:

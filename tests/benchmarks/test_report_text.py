@@ -212,8 +212,7 @@ def test_what_was_not_measured_or_trained_is_said_and_not_guessed(
     [mers] = [line for line in lines if line.startswith("|  | MERS student")]
     assert mers.count("mers is not trained in split2-seed0-labels3") == 2
     [farneback] = [line for line in lines if "two streams, Farneback" in line]
-    assert "not measured" in farneback
-    assert "no network was trained on this flow" in farneback
+    assert farneback.count("not measured") == 2
     assert why in text
 
 
@@ -262,15 +261,19 @@ def test_every_picture_is_drawn_where_there_are_figures_for_it(
             *accuracies,
             *(one.model_copy(update={"clips": 8}) for one in accuracies),
         ),
-        limits=LimitFigures(gemm_gflop_s=ms, copy_gb_s=ms, flop_per_clip=10**9),
-        engines=(EngineFigures(name="openvino", clip_ms=ms, gflop_s=100, share=0.7),),
+        limits=LimitFigures(
+            gemm_gflop_s=ms, copy_gb_s=ms, flop_per_clip=10**9, bytes_per_clip=10**7
+        ),
+        engines=(
+            EngineFigures(name="openvino", clip_ms=ms, gflop_s=100, share=0.7, memory_share=1.23),
+        ),
     )
     text = drawn(report, tmp_path)
     for name in PICTURES:
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert f"({name}.png)" in text
     assert "| clips | student, no flow | total | 0.90 (0.80 to 1.00) |" in text
-    assert "70%" in text
+    assert "| 70% | 123% |" in text
 
 
 def test_two_runs_agree_when_their_ratios_do(make_report: MakeReport, tmp_path: Path) -> None:
