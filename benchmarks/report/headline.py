@@ -20,6 +20,7 @@ def headline(report: ReportResult) -> tuple[str, ...]:
         _videos(report),
         _speed(report, like, opening="Like for like (same backbone, width, engine and precision)"),
         _speed(report, usual, opening="With default TV-L1 in PyTorch eager"),
+        _large(report),
         _stored(report),
         _accuracy(report),
         _noise(report),
@@ -62,6 +63,23 @@ def _videos(report: ReportResult) -> str | None:
     return (
         f"Timed on {len(own)} videos; the most frequent size is {size} pixels, the median length "
         f"{seconds:.1f} s."
+    )
+
+
+def _large(report: ReportResult) -> str | None:
+    """The first row again, on the largest pictures of the sweep: decoding is a larger share."""
+    last = {
+        one.system: one.points[-1]
+        for one in report.curves
+        if (one.sweep, one.part) == ("resolution", "total")
+    }
+    own, other = last.get(REFERENCE.name), last.get(LIKE_FOR_LIKE.name)
+    if own is None or other is None or own.ms is None or other.ms is None:
+        return None
+    return (
+        f"On pictures of {own.at:.0f} lines, where decoding is more of the work, two streams take "
+        f"{other.ms.value / own.ms.value:.3g} times as long ({ms_of(other.ms)} against "
+        f"{ms_of(own.ms)}, medians)."
     )
 
 

@@ -150,6 +150,25 @@ def test_the_videos_are_described(make_report: MakeReport) -> None:
     )
 
 
+def test_the_first_row_is_told_for_large_pictures_too(make_report: MakeReport) -> None:
+    curves = tuple(
+        CurveFigures(
+            sweep="resolution",
+            system=name,
+            part="total",
+            points=tuple(
+                Point(at=lines, ms=Estimate(value=ms, low=ms, high=ms), n=25)
+                for lines, ms in ((240, first), (1080, last))
+            ),
+            exponent=None,
+        )
+        for name, first, last in ((REFERENCE.name, 30, 400), (LIKE_FOR_LIKE.name, 90, 500))
+    )
+    said = " ".join(headline(make_report(curves=curves)))
+    assert "On pictures of 1080 lines" in said
+    assert "take 1.25 times as long (500 ms against 400 ms, medians)" in said
+
+
 def test_a_noisy_machine_is_said_to_be_one(make_report: MakeReport) -> None:
     assert "noisy: in 5 of 5 parts" in " ".join(headline(make_report()))
     quiet = Noise(variation_before=0.01, variation_after=0.01, drift=0.0, noisy=False)
