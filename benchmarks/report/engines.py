@@ -77,7 +77,7 @@ class Loader:
             write_lowered(path, plain=self.file(network, MODEL))
         else:
             clips = self.calibrating(network.checkpoint)
-            write_int8(path, plain=self.file(network, MODEL), clips=clips)
+            write_int8(path, source=self.file(network, LOWERED), clips=clips)
         return path
 
 

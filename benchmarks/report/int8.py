@@ -45,11 +45,11 @@ class _Clips(CalibrationDataReader):  # type: ignore[misc]
         return None if clip is None else {INPUT: clip[None]}
 
 
-def write_int8(path: Path, *, plain: Path, clips: NDArray[np.generic]) -> None:
-    """Quantise the ONNX file ``plain`` with ranges from ``clips`` (N, T, S, S, channels)."""
+def write_int8(path: Path, *, source: Path, clips: NDArray[np.generic]) -> None:
+    """Quantise the ONNX file ``source`` with ranges from ``clips`` (N, T, S, S, channels)."""
     with written_whole(path) as unfinished, _without_advice():
         quantize_static(
-            str(plain),
+            str(source),
             str(unfinished),
             _Clips(clips),
             quant_format=QuantFormat.QDQ,
