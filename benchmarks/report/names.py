@@ -59,7 +59,7 @@ def full_name(name: str) -> str:
 def accuracy_of(report: ReportResult, name: str) -> AccuracyFigures | str:
     """The accuracy of a system, or why there is none.
 
-    Engines of one precision were proven to give the same scores, so they have the same accuracy.
+    Engines of one precision were proven to give the same logits, so they have the same accuracy.
     """
     system = next(one for one in all_systems() if one.name == name)
     if system.shape != SMALL:

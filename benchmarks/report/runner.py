@@ -104,11 +104,11 @@ def _tied(parent: int) -> Callable[[], None]:
 
 def _left(todo: Sequence[Part], spent: dict[str, float]) -> str:
     """The time that is left; of a cell not seen yet that of its kind, or else of all, is taken."""
-    said = f", {len(todo)} parts left"
+    said = f", parts left: {len(todo)}"
     if not spent:
         return said
     seconds = sum(_expected(cell, spent) for cell, _ in todo)
-    return f"{said}, about {ceil(seconds / MINUTE)} minutes"
+    return f"{said}, about {ceil(seconds / MINUTE)} min"
 
 
 def _expected(cell: Cell, spent: dict[str, float]) -> float:

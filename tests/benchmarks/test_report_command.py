@@ -192,7 +192,7 @@ def test_the_preparation_measures_nothing_that_a_clock_decides(
     assert done.returncode == 0, done.stderr
     names = {path.name.partition("-")[0] for path in output.glob("parts/*.json")}
     assert names == {"files.0.json", "accuracy"}
-    assert "about 1 minutes" in done.stderr
+    assert "about 1 min" in done.stderr
     assert not (output / "report.json").exists()
 
 
