@@ -13,6 +13,7 @@ from motionfit.benchmarks import machine
 from motionfit.benchmarks.experiment_answers import Answers, read_answers
 from motionfit.benchmarks.experiment_figures import comparisons, summaries
 from motionfit.benchmarks.experiment_graph import Job, answers, in_order
+from motionfit.benchmarks.experiment_labels import label_accuracies
 from motionfit.benchmarks.experiment_protocol import (
     MOTIONFIT,
     RANDOM,
@@ -121,6 +122,7 @@ def collect(experiment: Experiment, *, entries: Sequence[Entry], command: str) -
         primary=next((one for one in compared if one.name == primary), None),
         summaries=summaries(cells, by=by),
         comparisons=compared,
+        pseudo_labels=label_accuracies(jobs, runs=runs),
         spent=spent_by_stage(jobs, runs=runs),
         spent_by_arm=spent_by_arm(measured.jobs, runs=runs),
         missing=tuple(entry.name for entry in entries if entry not in measured.jobs),

@@ -132,6 +132,8 @@ class Stages:
                 return self._teacher(motion)
             case "appearance-network":
                 return self._teacher(appearance)
+            case "motionfit-not-fine-tuned":
+                return self._student(MOTIONFIT, labels=self._labels(motion), source=own)
             case "supervised":
                 start = self._student(arm, labels=self._truth(), source=own)
             case "mars":

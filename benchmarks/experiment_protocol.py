@@ -28,6 +28,8 @@ FLOW_NETWORK = "flow-network"
 APPEARANCE_NETWORK = "appearance-network"
 TWO_STREAM = "two-stream"
 CROSS_DOMAIN = "cross-domain"
+NOT_FINE_TUNED = "motionfit-not-fine-tuned"
+"""MotionFit's student as the pseudo-labels leave it: asked on validation alone."""
 
 ARMS = {
     MOTIONFIT: "student of the flow network's pseudo-labels, fine-tuned",
@@ -240,8 +242,8 @@ def entries(protocol: Protocol, *, on: MeasuredOn, cross_domain: bool) -> tuple[
 
     The primary comparison of every seed and split is first, then the other arms, a seed at a time,
     with ``cross_domain`` also that one; then the other numbers of labels, then what is exploratory.
-    Validation has the appearance network too, which the flow network must beat, and random
-    initialisation's schedules, but neither curve nor exploration.
+    Validation has the appearance network too, which the flow network must beat, the student before
+    it is fine-tuned, and random initialisation's schedules, but neither curve nor exploration.
     """
     main = [
         Cell(split=split, seed=seed, labels=protocol.labelled_groups)
@@ -251,7 +253,7 @@ def entries(protocol: Protocol, *, on: MeasuredOn, cross_domain: bool) -> tuple[
     if not cross_domain and CROSS_DOMAIN in others:
         others.remove(CROSS_DOMAIN)
     if on == "validation":
-        others += [APPEARANCE_NETWORK, *map(random_arm, protocol.schedules)]
+        others += [APPEARANCE_NETWORK, NOT_FINE_TUNED, *map(random_arm, protocol.schedules)]
     curve = [
         Cell(split=split, seed=seed, labels=labels)
         for labels, seed, split in product(protocol.curve, protocol.seeds, protocol.splits)

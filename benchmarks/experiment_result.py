@@ -86,6 +86,20 @@ class Comparison(Record):
     within_rate: Estimate
 
 
+class LabelAccuracy(Record):
+    """How right pseudo-labels are, means over cells; shares 0 to 1."""
+
+    name: str
+    """``labels3/labels-flow``"""
+    cells: int
+    unseen_pieces: float
+    """Of single pieces of videos that the teacher was not trained on"""
+    unseen_videos: float
+    """Of these videos, by the mean of the targets of their pieces"""
+    seen_pieces: float
+    """Of pieces of the labelled videos, which the teacher was trained on"""
+
+
 class Spent(Record):
     """Time of one core."""
 
@@ -130,6 +144,7 @@ class ExperimentResult(Record):
     """The one comparison named beforehand; null while it is not there."""
     summaries: tuple[Summary, ...]
     comparisons: tuple[Comparison, ...]
+    pseudo_labels: tuple[LabelAccuracy, ...] = ()
     spent: tuple[Spent, ...]
     spent_by_arm: tuple[ArmSpent, ...] = ()
     missing: tuple[str, ...]

@@ -43,6 +43,7 @@ def markdown(result: ExperimentResult, *, pictures: Sequence[tuple[str, str]]) -
         table(_comparison_lines(result, arms={one.arm for one in main})),
         "## Within each frame rate",
         table(_rate_lines(main)),
+        *_pseudo_labels(result),
         *_curve(result),
         *schedule_text(result),
         *exploratory_text(result),
@@ -52,7 +53,7 @@ def markdown(result: ExperimentResult, *, pictures: Sequence[tuple[str, str]]) -
         "## What it took, and what was not run",
         table(_spent_lines(result)),
         table(_arm_spent_lines(result)),
-        _missing(result),
+        *_missing(result),
         f"Made by  `{result.command}`, {result.created_utc:%Y-%m-%d}, on {result.machine.cpu}, "
         f"{result.machine.cores} cores.",
     ]
@@ -204,6 +205,26 @@ def _rate_lines(summaries: Sequence[Summary]) -> list[Line]:
     return lines
 
 
+def _pseudo_labels(result: ExperimentResult) -> list[str]:
+    if not result.pseudo_labels:
+        return []
+    head = ("labels", "cells", "unseen pieces", "unseen videos", "seen pieces")
+    lines = [
+        (
+            one.name,
+            str(one.cells),
+            *(f"{share:.1%}" for share in (one.unseen_pieces, one.unseen_videos, one.seen_pieces)),
+        )
+        for one in result.pseudo_labels
+    ]
+    return [
+        "## How right the pseudo-labels are",
+        "The share of right ones, a mean over the cells: of pieces of video and of whole videos "
+        "that the teacher was not trained on, and of pieces of those that it was trained on.",
+        table([head, *lines]),
+    ]
+
+
 def _curve(result: ExperimentResult) -> list[str]:
     lines = _curve_lines(result)
     return ["## More and fewer labels", table(lines)] if len(lines) > 1 else []
@@ -254,10 +275,20 @@ def _arm_spent_lines(result: ExperimentResult) -> list[Line]:
     ]
 
 
-def _missing(result: ExperimentResult) -> str:
+def _missing(result: ExperimentResult) -> list[str]:
     if not result.missing:
-        return "Everything that the protocol asks for was run."
-    return f"{len(result.missing)} cells were not run: {', '.join(result.missing)}."
+        return ["Everything that the protocol asks for was run."]
+    cells_of: dict[str, list[str]] = {}
+    for name in result.missing:
+        drawing, _, arm = name.partition("/")
+        cell, _, labels = drawing.rpartition("-")
+        cells_of.setdefault(f"{labels}/{arm}", []).append(cell)
+    run = {one.name for one in result.summaries}
+    lines = [
+        (arm, str(len(cells)), ", ".join(cells) if arm in run else "all")
+        for arm, cells in cells_of.items()
+    ]
+    return ["Not run:", table([("arm", "cells", "which"), *lines])]
 
 
 def _list(sentences: Sequence[str]) -> list[str]:

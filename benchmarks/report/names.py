@@ -1,10 +1,11 @@
 """What the report calls things, for people who see it for the first time."""
 
 from motionfit.benchmarks.report.result import AccuracyFigures, ReportResult
-from motionfit.benchmarks.report.systems import INT8, SMALL, System, all_systems
+from motionfit.benchmarks.report.systems import INT8, SHIPPED, SMALL, System, all_systems
 
 KINDS = {
     "student": "student, no flow",
+    "shipped": "student that ships, no flow",
     "two-stream-dis": "two streams, DIS flow",
     "two-stream-farneback": "two streams, Farneback flow",
     "two-stream-tvl1-tuned": "two streams, TV-L1 flow, tuned for speed",
@@ -72,6 +73,8 @@ def accuracy_of(report: ReportResult, name: str) -> AccuracyFigures | str:
         return found[0]
     if not report.networks:
         return "no experiment with trained networks was given"
+    if system.rgb == SHIPPED:
+        return "it was trained on these videos; its card says what its recipe gives"
     reasons = [one.reason.partition(":")[0] for one in report.excluded if one.name == name]
     return reasons[0] if reasons else "not measured"
 

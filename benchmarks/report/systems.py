@@ -21,6 +21,8 @@ EngineName = Literal[
 STUDENT, MERS, MARS = "motionfit", "mers", "mars"
 RGB_STREAM, FLOW_STREAM = "random-same-clips", "flow-network"
 """Arms of the experiment. Two streams are made of these, as its arm ``two-stream`` is."""
+SHIPPED = "shipped"
+"""In the place of an arm: the student inside the package."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,7 @@ ENGINES: tuple[EngineName, ...] = (
     "torch-compiled",
 )
 SHAPES = (HALF, WIDE, FULL)
+SHIPPED_STUDENT = system("shipped", rgb=SHIPPED)
 MERS_STUDENT = system("mers", rgb=MERS)
 MARS_STUDENT = system("mars", rgb=MARS)
 FLOW_ALONE = system("flow", flow=FLOW_STREAM, algorithm="dis")
@@ -147,7 +150,10 @@ def _beside_student(group: str, others: Iterable[System]) -> tuple[Row, ...]:
 
 ROWS: tuple[Row, ...] = (
     *_beside_student("like for like", [LIKE_FOR_LIKE]),
-    *_beside_student("networks", [STUDENT_AND_FLOW, FLOW_ALONE, MERS_STUDENT, MARS_STUDENT]),
+    *_beside_student(
+        "networks",
+        [SHIPPED_STUDENT, STUDENT_AND_FLOW, FLOW_ALONE, MERS_STUDENT, MARS_STUDENT],
+    ),
     *_beside_student(
         "flow",
         [

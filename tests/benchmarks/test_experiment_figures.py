@@ -19,6 +19,7 @@ from motionfit.benchmarks.experiment_result import (
     ArmCell,
     ArmSpent,
     ExperimentResult,
+    LabelAccuracy,
     VideoSet,
     read_experiment,
     write_experiment,
@@ -239,7 +240,10 @@ def result(**changes: Any) -> ExperimentResult:
         "summaries": summaries(cells, by=BY),
         "comparisons": compared,
         "spent": (),
-        "missing": ("split2-seed4-labels3/mers",),
+        "missing": (
+            *("split2-seed4-labels3/mars", "split3-seed4-labels3/mars"),
+            *("split2-seed0-labels3/mers", "split3-seed0-labels3/mers"),
+        ),
         "video_sets": tuple(SETS.values()),
         "cells": tuple(cells),
     }
@@ -257,7 +261,8 @@ def test_the_report_is_drawn_from_the_results_file_alone(tmp_path: Path) -> None
     main, explored = text.split("## Exploratory")
     assert "| motion | 91.7% | - | - | - |" in explored  # R = 1 alone was run
     assert EXPLORED not in main
-    assert "split2-seed4-labels3/mers" in text
+    assert "| labels3/mars | 2 | split2-seed4, split3-seed4 |" in text
+    assert "| labels3/mers | 2 | all |" in text
     assert primary_sentence(result()) in text
     for picture in ("arms.png", "curve.png"):
         assert f"]({picture})" in text
@@ -306,6 +311,18 @@ def test_a_report_on_persons_says_who_was_tested_what_was_the_source_and_what_is
 def test_minutes_of_each_arm_stand_in_the_report() -> None:
     spent = ArmSpent(name="labels3/mars", cells=4, minutes=41.26)
     assert "| labels3/mars | 4 | 41.3 |" in markdown(result(spent_by_arm=(spent,)), pictures=[])
+
+
+def test_the_report_says_how_right_the_pseudo_labels_are() -> None:
+    labels = LabelAccuracy(
+        name="labels3/labels-flow",
+        cells=2,
+        unseen_pieces=0.4,
+        unseen_videos=0.61,
+        seen_pieces=0.75,
+    )
+    text = markdown(result(pseudo_labels=(labels,)), pictures=[])
+    assert "| labels3/labels-flow | 2 | 40.0% | 61.0% | 75.0% |" in text
 
 
 def test_exploratory_tables_are_by_generator_and_r_and_by_granularity() -> None:

@@ -13,6 +13,7 @@ from motionfit.benchmarks.experiment_protocol import (
     ARMS,
     CROSS_DOMAIN,
     MOTIONFIT,
+    NOT_FINE_TUNED,
     OWN_SCHEDULE,
     PROTOCOL,
     RANDOM,
@@ -172,6 +173,14 @@ def test_what_is_explored_differs_in_generator_or_granularity_alone() -> None:
         labels = stage(f"labels-granularity-{granularity}", jobs=jobs)
         assert labels.needs == own.needs
         assert option(labels, "--granularity") == granularity
+
+
+def test_the_student_before_fine_tuning_is_motionfits_own_and_asked_on_validation_alone() -> None:
+    (watched,) = (job for job in jobs_of(NOT_FINE_TUNED, on="validation") if job.program == "watch")
+    assert watched.needs == (stage("student-motionfit", jobs=jobs_of(MOTIONFIT)),)
+    for on, asked in (("test", False), ("validation", True)):
+        arms = {entry.arm for entry in entries(PROTOCOL, on=on, cross_domain=False)}
+        assert (NOT_FINE_TUNED in arms) is asked
 
 
 def test_what_a_job_needs_is_before_it() -> None:

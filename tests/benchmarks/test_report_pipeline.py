@@ -26,6 +26,7 @@ from motionfit.benchmarks.report.systems import (
     LIKE_FOR_LIKE,
     MERS_STUDENT,
     REFERENCE,
+    SHIPPED_STUDENT,
     System,
     student,
     system,
@@ -259,3 +260,14 @@ def test_without_an_experiment_the_student_is_the_one_that_ships() -> None:
     assert student_network.key == f"shipped-{Bundle.open().version}"
     assert student_network.checkpoint.width == flow.checkpoint.width
     assert student_network.checkpoint.spec.num_frames == flow.checkpoint.spec.num_frames
+
+
+def test_beside_an_experiment_the_shipped_student_is_timed_too(
+    report_runs: TinyExperiment,
+) -> None:
+    network, flow = networks_of(SHIPPED_STUDENT, report_runs.cell)
+    assert network is not None
+    assert network.key == f"shipped-{Bundle.open().version}"
+    assert flow is None
+    with pytest.raises(MissingNetwork, match="the student is the one that ships"):
+        networks_of(SHIPPED_STUDENT, None)
