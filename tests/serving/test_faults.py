@@ -72,6 +72,14 @@ def limited(server: ServerProcess, kind: int, value: int) -> Iterator[None]:
         resource.prlimit(server.process.pid, kind, before)
 
 
+def clients_of(server: ServerProcess) -> int:
+    """The connections that the server has not closed, also those that their clients have."""
+    port, unclosed = httpx.URL(server.url).port, {"01", "08"}  # ESTABLISHED and CLOSE_WAIT
+    _, *rows = Path(f"/proc/{server.process.pid}/net/tcp").read_text().splitlines()
+    fields = (row.split() for row in rows)
+    return sum(row[1].endswith(f":{port:04X}") and row[3] in unclosed for row in fields)
+
+
 @pytest.fixture(scope="module")
 def server(bundle: Path) -> Iterator[ServerProcess]:
     with serving("--bundle", bundle, decoders=1) as running_server:
@@ -114,6 +122,7 @@ def test_server_without_a_free_descriptor_lives_on(server: ServerProcess, clip: 
     with server.connect() as connection:
         connection.sendall(head_of(len(clip)) + clip[:10])
         assert classify(server, clip).status_code == 200
+        wait_until(lambda: clients_of(server) == 1 and not server.videos())
         used = len(os.listdir(f"/proc/{server.process.pid}/fd"))
         with limited(server, resource.RLIMIT_NOFILE, used):
             connection.sendall(clip[10:])
