@@ -19,6 +19,13 @@ Labelled = Annotated[
     Path, typer.Option(exists=True, help="Data set whose column group is as in UCF101.")
 ]
 AtOnce = Annotated[int, typer.Option(min=1, help="Trainings at once, each on a core of its own.")]
+Precision = Annotated[
+    Literal["bf16", "fp32"],
+    typer.Option(
+        help="Of all trainings; the protocol's is bf16, and results say which. A folder RUNS keeps "
+        "to one."
+    ),
+]
 Minutes = Annotated[
     float | None,
     typer.Option(min=0, help="Stop running jobs after so long; they go on next time."),
@@ -49,6 +56,7 @@ def experiment_command(
         typer.Option(help="Videos to measure on; choices are made on validation."),
     ] = "test",
     jobs: AtOnce = 2,
+    precision: Precision = "bf16",
     minutes: Minutes = None,
     only: Annotated[
         list[str] | None,
@@ -75,13 +83,13 @@ def experiment_command(
         say_outcome,
         write_results,
     )
-    from motionfit.benchmarks.experiment_protocol import PROTOCOL
+    from motionfit.benchmarks.experiment_protocol import PROTOCOL, in_precision
     from motionfit.benchmarks.experiment_weizmann import WEIZMANN
 
     experiment = Experiment(
         runs=runs.resolve(),
         data=data.resolve(),
-        protocol=WEIZMANN if protocol == "weizmann" else PROTOCOL,
+        protocol=in_precision(WEIZMANN if protocol == "weizmann" else PROTOCOL, precision),
         on=on,
         cross_domain=tuple(source.resolve() for source in cross_domain or ()),
     )
@@ -110,6 +118,7 @@ def experiment_schedule_command(
         ),
     ],
     jobs: AtOnce = 2,
+    precision: Precision = "bf16",
     minutes: Minutes = None,
 ) -> None:
     """Choose random initialisation's own schedule, by the protocol's rule, on validation videos.
@@ -119,13 +128,16 @@ def experiment_schedule_command(
     _require()
     from motionfit.benchmarks.experiment_collect import Experiment
     from motionfit.benchmarks.experiment_course import run_chosen, say_outcome, write_results
-    from motionfit.benchmarks.experiment_protocol import PROTOCOL
+    from motionfit.benchmarks.experiment_protocol import PROTOCOL, in_precision
     from motionfit.benchmarks.experiment_schedule import chosen_schedule, schedule_entries
 
     experiment = Experiment(
-        runs=runs.resolve(), data=data.resolve(), protocol=PROTOCOL, on="validation"
+        runs=runs.resolve(),
+        data=data.resolve(),
+        protocol=in_precision(PROTOCOL, precision),
+        on="validation",
     )
-    entries = schedule_entries(PROTOCOL)
+    entries = schedule_entries(experiment.protocol)
     wanted = experiment.jobs([entry.name for entry in entries])
     outcome = run_chosen(experiment, wanted, at_once=jobs, minutes=minutes)
     chosen = chosen_schedule(write_results(experiment, entries, output))

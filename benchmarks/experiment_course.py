@@ -8,12 +8,13 @@ from rich.table import Table
 
 from motionfit.benchmarks.experiment_collect import Experiment, collect
 from motionfit.benchmarks.experiment_graph import Job
-from motionfit.benchmarks.experiment_protocol import Entry
+from motionfit.benchmarks.experiment_protocol import Entry, precision_of
 from motionfit.benchmarks.experiment_result import ExperimentResult, write_experiment
 from motionfit.benchmarks.experiment_runner import ExperimentError, Outcome, run_jobs
 from motionfit.benchmarks.experiment_spent import left
 from motionfit.benchmarks.result import shown_command
 from motionfit.inference.console import stderr
+from motionfit.training.loop import SLOW_BF16, is_slow_in
 
 _MODULE = "motionfit.benchmarks.experiment_"
 PROGRAMS = {
@@ -27,7 +28,9 @@ PROGRAMS = {
 def run_chosen(
     experiment: Experiment, jobs: Sequence[Job], *, at_once: int, minutes: float | None
 ) -> Outcome:
-    """Run the jobs that are not done."""
+    """Run the jobs that are not done, after a warning where all would be slow."""
+    if is_slow_in(precision_of(experiment.protocol)):
+        stderr.print(f"warning: {SLOW_BF16} with --precision fp32", markup=False)
     return run_jobs(
         jobs,
         runs=experiment.runs,

@@ -19,6 +19,7 @@ from motionfit.training.json_record import Record
 MeasuredOn = Literal["test", "validation"]
 Modality = Literal["flow", "rgb"]
 Source = Literal["own", "other"]
+Precision = Literal["bf16", "fp32"]
 Resampled = Literal["class-groups", "subjects"]
 
 MOTIONFIT = "motionfit"
@@ -272,6 +273,22 @@ def entries(protocol: Protocol, *, on: MeasuredOn, cross_domain: bool) -> tuple[
         for cell, arm in product(cells, arms)
         if arm != OWN_SCHEDULE or protocol.own_schedule_clips
     )
+
+
+def in_precision(protocol: Protocol, precision: Precision) -> Protocol:
+    """The same, with all trainings in another precision, for processors that are slow in this."""
+    place = _precision_place(protocol)
+    common = (*protocol.common[:place], precision, *protocol.common[place + 1 :])
+    return protocol.model_copy(update={"common": common})
+
+
+def precision_of(protocol: Protocol) -> str:
+    """Of its trainings."""
+    return protocol.common[_precision_place(protocol)]
+
+
+def _precision_place(protocol: Protocol) -> int:
+    return protocol.common.index("--precision") + 1
 
 
 def random_clips(arm: str, *, protocol: Protocol) -> int | None:

@@ -224,7 +224,9 @@ class Recipe(Section):
         "measured and saved; 0: none.",
     )
     precision: Literal["fp32", "bf16", "fp16"] = Field(
-        default="fp32", description="Of the network's arithmetic while training; fp16 needs a GPU."
+        default="fp32",
+        description="Of the network's arithmetic while training; fp16 needs a GPU, and bf16 one or "
+        "a processor with AVX-512 or newer instructions.",
     )
     compile: bool = Field(
         default=False, description="Train through torch.compile: faster, needs a C++ compiler."

@@ -118,7 +118,7 @@ def fit(options: FitOptions, *, console: Console) -> None:
 def make_plan(config: Config, *, console: Console) -> Plan:
     """Everything that can be wrong with a configuration is found here, before work begins."""
     spec = config.clip.spec()
-    check_precision(config.train)
+    check_precision(config.train, console=console)
     training, held_out = split_rows(config.data, seed=config.train.seed, console=console)
     labels = labels_of(training)
     earlier = config.data.calibration_from

@@ -38,6 +38,7 @@ from motionfit.training.state import (
 )
 from motionfit.training.stop import StopWish, stop_wish
 
+SLOW_BF16 = "this processor has no instructions for bf16 and takes many times as long as"
 AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 Evaluate = Callable[[R2Plus1D], Mapping[str, float]]
@@ -133,10 +134,24 @@ def train(
     return loop.student.cpu().eval()
 
 
-def check_precision(config: Train) -> None:
-    """Raise ConfigError when this machine cannot train in the precision asked for."""
+def check_precision(config: Train, *, console: Console) -> None:
+    """Say when this machine is slow in the precision asked for. Raises ConfigError when it cannot
+    train in it."""
     if config.precision == "fp16" and PartialState().device.type == "cpu":
         raise ConfigError("train.precision fp16 needs a GPU, and there is none; bf16 does without")
+    if is_slow_in(config.precision):
+        console.print(f"warning: {SLOW_BF16} with train.precision fp32", markup=False)
+
+
+def is_slow_in(precision: str) -> bool:
+    """Whether this machine would train in it value by value: bf16, on a processor for which oneDNN
+    does not multiply in it. PyTorch asks oneDNN alike, and has no public name for the question."""
+    return (
+        precision == "bf16"
+        and PartialState().device.type == "cpu"
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
 
 
 def set_up(task: Task, *, config: Train, accelerator: Accelerator, state: State | None) -> Loop:

@@ -54,7 +54,7 @@ def train_student(options: RunOptions[StudentConfig], *, console: Console) -> No
     if not process.is_main_process:
         console = Console(quiet=True)
     config = options.config
-    check_precision(config.train)
+    check_precision(config.train, console=console)
     labels = read_labels(config.source.labels)
     rows = labelled_rows(config, labels)
     console.print(

@@ -68,7 +68,7 @@ def train_teacher(options: RunOptions[TeacherConfig], *, console: Console) -> No
     if not process.is_main_process:
         console = Console(quiet=True)
     config = options.config
-    check_precision(config.train)
+    check_precision(config.train, console=console)
     flow = flow_of(config)
     training, held_out = split_rows(config.data, seed=config.train.seed, console=console)
     labels = labels_of(training)

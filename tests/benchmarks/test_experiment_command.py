@@ -13,7 +13,7 @@ from motionfit.benchmarks.experiment_command import (
     experiment_command,
     experiment_schedule_command,
 )
-from motionfit.benchmarks.experiment_protocol import PROTOCOL
+from motionfit.benchmarks.experiment_protocol import PROTOCOL, precision_of
 from motionfit.benchmarks.experiment_result import read_experiment
 from motionfit.benchmarks.experiment_runner import ExperimentError
 from motionfit.benchmarks.experiment_schedule import SEEDS
@@ -31,6 +31,10 @@ def call(runs: Path, *arguments: str, command: Callable[..., None] = experiment_
     app = typer.Typer()
     app.command()(command)
     return CliRunner().invoke(app, [str(runs), "--data", str(runs.parent), *arguments])
+
+
+def flat(output: str) -> str:
+    return " ".join(output.split())
 
 
 def test_only_what_matches_is_run_and_the_rest_is_named_as_missing(tmp_path: Path) -> None:
@@ -73,6 +77,30 @@ def test_core_minutes_of_an_arm_are_those_of_its_jobs(tmp_path: Path) -> None:
     ]
     seconds = sum(sum(one.get("seconds", ())) for one in records)
     assert spent.minutes == pytest.approx(seconds / 60, rel=1e-3)
+
+
+def test_precision_is_that_of_every_training_and_the_results_say_it(tmp_path: Path) -> None:
+    runs, results = tmp_path / "runs", tmp_path / "results.json"
+    done = call(runs, "--precision", "fp32", "--only", ONE, "-o", str(results))
+    assert done.exit_code == 0, done.output
+    assert precision_of(read_experiment(results).protocol) == "fp32"
+    (record,) = (runs / "split2-seed0-labels3").glob("random-*-clips.job.json")
+    arguments = json.loads(record.read_text())["arguments"]
+    assert arguments[arguments.index("--precision") + 1] == "fp32"
+    assert arguments.count("--precision") == 1
+    other = call(runs, "--only", ONE)
+    assert "was made by another command than the protocol's" in str(other.exception)
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_bf16_on_a_processor_without_it_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: bool
+) -> None:
+    monkeypatch.setattr(course, "is_slow_in", lambda precision: slow and precision == "bf16")
+    warning = "takes many times as long as with --precision fp32"
+    assert (warning in flat(call(tmp_path / "bf16", "--only", ONE).output)) is slow
+    other = call(tmp_path / "fp32", "--only", ONE, "--precision", "fp32")
+    assert warning not in flat(other.output)
 
 
 def test_a_dry_run_says_what_is_left_and_runs_nothing(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from motionfit.training.cache import Cache, open_cache
 from motionfit.training.checkpoint import CheckpointError
 from motionfit.training.config import Augment, Input, Train
 from motionfit.training.dataset import LabelledVideo, TrainingClips
-from motionfit.training.loop import Evaluate, Task, train
+from motionfit.training.loop import Evaluate, Task, check_precision, is_slow_in, train
 from motionfit.training.manifest import labels_of, read_manifest
 from motionfit.training.model import R2Plus1D
 from motionfit.training.objectives import CrossEntropy
@@ -220,3 +220,18 @@ def test_figures_of_each_epoch_are_logged_for_people_and_for_tensorboard(
     logged = [(event.step, event.value) for event in events.Scalars("loss")]
     assert logged == [(line["epoch"], pytest.approx(line["loss"])) for line in lines]
     assert len(events.Scalars("held_out_accuracy")) == 4
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_slow_bf16_is_warned_of_and_nothing_else() -> None:
+    # Without AVX-512 or newer instructions oneDNN has no bf16 on x86.
+    if torch.backends.cpu.get_cpu_capability() in {"DEFAULT", "AVX2"}:
+        flags = Path("/proc/cpuinfo").read_text()
+        assert is_slow_in("bf16") is not ("avx_ne_convert" in flags)
+    for precision in ("fp32", "bf16"):
+        console = Console(file=io.StringIO(), width=200)
+        check_precision(Train(precision=precision), console=console)
+        assert isinstance(console.file, io.StringIO)
+        warned = console.file.getvalue().startswith("warning: this processor has no instructions")
+        assert warned is is_slow_in(precision)
+    assert not is_slow_in("fp32")
