@@ -31,7 +31,8 @@ BLOCK = re.compile(
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)[^)]*\)")
 RUN = {"bash", "python"}
 PORTS = ("8000", "8001", "8002")
-SESSION_SECONDS = 600
+# Only against a session that hangs: on two slow cores, beside other tests, it takes ten minutes.
+SESSION_SECONDS = 1800
 
 # Waits until the server that was started last is ready; fails when it ended instead.
 PROLOGUE = """
@@ -147,6 +148,7 @@ def transcript(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(reader.pid, signal.SIGTERM)
+            reader.wait()
     return Transcript(returncode=returncode, output=log.read_text())
 
 

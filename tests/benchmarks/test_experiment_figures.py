@@ -287,8 +287,9 @@ def test_there_is_no_verdict_before_all_cells_of_the_primary_comparison_are_ther
 
 
 def test_a_results_file_goes_to_disk_and_back(tmp_path: Path) -> None:
-    write_experiment(result(), tmp_path / "results.json")
-    assert read_experiment(tmp_path / "results.json") == result()
+    written = result()
+    write_experiment(written, tmp_path / "results.json")
+    assert read_experiment(tmp_path / "results.json") == written
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"kind": "latency"}', '{"kind": "experiment"}'])
