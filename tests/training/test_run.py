@@ -33,7 +33,7 @@ COMMAND = [sys.executable, "-c", "from motionfit.training.cli import main; main(
 SMALL = [
     "--frames", "2", "--frame-rate", "6", "--short-side", "24", "--crop", "16", "--clips", "2",
     "--compute-side", "24", "--grid-clips", "2", "--width", "0.05", "--workers", "0",
-    "--teacher-clips", "160", "--student-clips", "160", "--fine-tuning-clips", "160",
+    "--teacher-clips", "80", "--student-clips", "80", "--fine-tuning-clips", "80",
     "--batch-size", "4", "--save-minutes", "1e-9", "--seed", "3",
 ]
 # fmt: on
@@ -73,15 +73,15 @@ def test_one_command_does_all_stages_and_says_what_came_of_it(whole: tuple[Path,
     run, printed = whole
     result = RunResult.model_validate(json.loads((run / JSON).read_text()))
     assert {one.name: one.clips_seen for one in result.networks} == {
-        "random": 320, "student": 160, "motionfit": 320, "teacher": 160, "two-stream": 480,
+        "random": 160, "student": 80, "motionfit": 160, "teacher": 80, "two-stream": 240,
     }  # fmt: skip
     assert (result.labelled_videos, result.unlabelled_videos, result.videos) == (4, 8, 4)
     assert result.pseudo_labels is not None
     assert result.pseudo_labels.videos.count == 4  # group g1: the teacher never saw it
     assert [one.k for one in result.recalls] == [1]  # four videos in the gallery
     assert result.warnings == ()
-    assert "MotionFit: 320 clips" in printed
-    assert "MotionFit: 320 clips" in (run / TEXT).read_text()
+    assert "MotionFit: 160 clips" in printed
+    assert "MotionFit: 160 clips" in (run / TEXT).read_text()
     assert load_checkpoint(run / TEACHER).flow is not None
     start_of = load_checkpoint(run / FINE_TUNED).training["start"]
     assert start_of.startswith("student (sha256 ")
