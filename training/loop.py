@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
+from motionfit.inference.errors import MotionfitError
 from motionfit.training.checkpoint import CheckpointError
 from motionfit.training.config import ConfigError, Train
 from motionfit.training.dataset import Batch, BatchKeys, Clips, Epochs, clips_loader
@@ -42,6 +43,12 @@ SLOW_BF16 = "this processor has no instructions for bf16 and takes many times as
 AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 Evaluate = Callable[[R2Plus1D], Mapping[str, float]]
+
+
+class TrainingDiverged(MotionfitError):
+    """A loss or a gradient is no number any more."""
+
+    code = "training-diverged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,9 +278,19 @@ def _update(loop: Loop) -> None:
     config = loop.config
     for group, rate in zip(loop.optimizer.param_groups, _rates(loop), strict=True):
         group["lr"] = rate
+    parameters = [one for one in loop.task.model.parameters() if one.grad is not None]
+    loop.scaler.unscale_(loop.optimizer)
+    norm = nn.utils.get_total_norm([one.grad for one in parameters if one.grad is not None])
+    # With fp16 the scaler leaves such an update out, and scales less.
+    if not loop.scaler.is_enabled() and not norm.isfinite():
+        raise TrainingDiverged(
+            f"the gradient of step {loop.course.step + 1} is {norm:g}, after a mean loss of "
+            f"{loop.course.loss_sum / max(1.0, loop.course.seen):.3g} in this epoch; nothing was "
+            "changed by it. Try a lower train.learning_rate, a train.clip_norm such as 1, or "
+            "train.precision fp32; --resume goes on from the last saved state"
+        )
     if config.clip_norm:
-        loop.scaler.unscale_(loop.optimizer)
-        nn.utils.clip_grad_norm_(loop.task.model.parameters(), config.clip_norm)
+        nn.utils.clip_grads_with_norm_(parameters, config.clip_norm, norm)
     loop.scaler.step(loop.optimizer)
     loop.scaler.update()
     loop.optimizer.zero_grad()

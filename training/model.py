@@ -4,12 +4,10 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.video.resnet import (  # type: ignore[import-untyped]
-    BasicBlock,
-    Conv2Plus1D,
-)
+from torchvision.models.video.resnet import BasicBlock  # type: ignore[import-untyped]
 
 from motionfit.inference.clip import ClipSpec
+from motionfit.training.temporal import SpaceThenTime, TemporalConv
 
 STEM_MIDDLE = 45
 STAGES = (64, 128, 256, 512)
@@ -79,7 +77,7 @@ def _stem(channels: int, middle: int, out: int) -> nn.Sequential:
         nn.Conv3d(channels, middle, (1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3), bias=False),
         nn.BatchNorm3d(middle),
         nn.ReLU(inplace=True),
-        nn.Conv3d(middle, out, (3, 1, 1), padding=(1, 0, 0), bias=False),
+        TemporalConv(middle, out),
         nn.BatchNorm3d(out),
         nn.ReLU(inplace=True),
     )
@@ -92,8 +90,8 @@ def _stage(planes_in: int, planes: int, *, stride: int) -> nn.Sequential:
             nn.Conv3d(planes_in, planes, 1, stride=stride, bias=False), nn.BatchNorm3d(planes)
         )
     return nn.Sequential(
-        BasicBlock(planes_in, planes, Conv2Plus1D, stride, shortcut),
-        BasicBlock(planes, planes, Conv2Plus1D),
+        BasicBlock(planes_in, planes, SpaceThenTime, stride, shortcut),
+        BasicBlock(planes, planes, SpaceThenTime),
     )
 
 

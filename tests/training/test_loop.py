@@ -18,7 +18,14 @@ from motionfit.training.cache import Cache, open_cache
 from motionfit.training.checkpoint import CheckpointError
 from motionfit.training.config import Augment, Input, Train
 from motionfit.training.dataset import LabelledVideo, TrainingClips
-from motionfit.training.loop import Evaluate, Task, check_precision, is_slow_in, train
+from motionfit.training.loop import (
+    Evaluate,
+    Task,
+    TrainingDiverged,
+    check_precision,
+    is_slow_in,
+    train,
+)
 from motionfit.training.manifest import labels_of, read_manifest
 from motionfit.training.model import R2Plus1D
 from motionfit.training.objectives import CrossEntropy
@@ -207,6 +214,24 @@ def test_bfloat16_changes_the_arithmetic_and_not_the_weights_type(
     weights = trained(cache, spec, tmp_path / "bfloat16", changed(precision="bf16"))
     assert weights["fc.weight"].dtype == torch.float32
     assert not same(weights, trained(cache, spec, tmp_path / "whole", SHORT))
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 1.0])
+def test_a_gradient_that_is_no_number_ends_the_run_before_it_spoils_the_weights(
+    cache: Cache, spec: ClipSpec, tmp_path: Path, clip_norm: float
+) -> None:
+    model = new_model()
+
+    def spoil(student: R2Plus1D) -> dict[str, float]:  # after the first epoch, of three steps
+        student.fc.bias.register_hook(lambda gradient: gradient * torch.nan)
+        spoiled.update({name: one.clone() for name, one in student.fc.state_dict().items()})
+        return {"held_out_accuracy": 0.5}
+
+    spoiled: dict[str, Tensor] = {}
+    with pytest.raises(TrainingDiverged, match=r"the gradient of step 4 is nan.*learning_rate"):
+        trained(cache, spec, tmp_path, changed(clip_norm=clip_norm), model=model, evaluate=spoil)
+    assert same(spoiled, model.fc.state_dict())
+    assert not (tmp_path / STATE).exists()
 
 
 def test_figures_of_each_epoch_are_logged_for_people_and_for_tensorboard(
