@@ -58,6 +58,14 @@ def report_command(
     quick: Annotated[
         bool, typer.Option("--quick", help="A rough answer in about a minute.")
     ] = False,
+    headline: Annotated[
+        bool,
+        typer.Option(
+            "--headline",
+            help="Only what the first sentences say of speed, in full: to see whether another run "
+            "agrees, which report-draw --with tells.",
+        ),
+    ] = False,
     prepare: Annotated[
         bool,
         typer.Option(
@@ -81,6 +89,8 @@ def report_command(
     require_extra("cpu", "onnxruntime")
     if not videos and (runs is None or data is None):
         raise typer.BadParameter(f"there is nothing to time: {QUICK_VIDEOS}")
+    if quick and headline:
+        raise typer.BadParameter("--quick and --headline are two extents: give one of them")
     if runs is not None and data is None:
         raise typer.BadParameter("networks of an experiment need its data set: give --data")
     from motionfit.benchmarks.report.begun import (
@@ -91,7 +101,7 @@ def report_command(
     )
     from motionfit.benchmarks.report.collect import collect
     from motionfit.benchmarks.report.draw import draw_report
-    from motionfit.benchmarks.report.headline import headline
+    from motionfit.benchmarks.report.headline import headline as first_sentences
     from motionfit.benchmarks.report.merge import read_other
     from motionfit.benchmarks.report.options import Options, trained_networks
     from motionfit.benchmarks.report.parts import in_turns, missing
@@ -110,6 +120,7 @@ def report_command(
         num_clips=clips,
         seed=seed,
         quick=quick,
+        headline=headline,
     )
     others = [read_other(path) for path in also or ()]
     if begun is None:
@@ -129,7 +140,7 @@ def report_command(
     report = collect(output, options, command=shown_command(sys.argv[1:]))
     write_report(report, output / REPORT)
     draw_report(report, others, output)
-    show([], headline(report))
+    show([], first_sentences(report))
     stderr.print(f"wrote {output}/report.html", markup=False)
     _raise_for(failed)
 

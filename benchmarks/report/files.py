@@ -18,6 +18,6 @@ def files_part(work: Work) -> Result:
         for one in pipelines:
             for video in videos:
                 one.store_flow(video)
-    if not options.quick:
+    if options.whole:
         write_variants(work)
     return work.finish(settings={}, excluded=excluded)

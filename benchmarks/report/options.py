@@ -37,6 +37,13 @@ class Options(Record):
     """Clips of a video."""
     seed: int
     quick: bool
+    headline: bool = False
+    """Only the systems that the first sentences name."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether all is measured."""
+        return not (self.quick or self.headline)
 
     def trained_cells(self) -> tuple[TrainedCell, ...]:
         """The cells of the experiment whose student and both streams are trained."""

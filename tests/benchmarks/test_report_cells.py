@@ -31,6 +31,7 @@ from motionfit.benchmarks.report.systems import (
     LIKE_FOR_LIKE,
     MERS_STUDENT,
     REFERENCE,
+    USUAL,
     EngineName,
     System,
     all_systems,
@@ -233,6 +234,20 @@ def test_processes_of_all_cells_alternate_after_the_preparation(make_work: MakeW
 def test_every_figure_has_at_least_five_processes(make_work: MakeWork) -> None:
     for cell in cells(make_work("systems").options):
         assert cell.processes >= 5 or cell.kind in PREPARATION
+
+
+def test_the_headline_alone_is_measured_as_it_is_in_the_whole(make_work: MakeWork) -> None:
+    options = make_work("systems").options
+    whole = cells(options)
+    alone = cells(options.model_copy(update={"headline": True}))
+    timed = [one for one in alone if one.kind not in PREPARATION]
+    assert all(one in whole for one in timed)
+    assert {one.name for cell in timed for one in cell.systems} >= {
+        REFERENCE.name,
+        LIKE_FOR_LIKE.name,
+        USUAL.name,
+    }
+    assert len(in_turns(alone)) < len(in_turns(whole)) / 5
 
 
 def test_processes_together_time_as_many_videos_as_they_can(make_work: MakeWork) -> None:
