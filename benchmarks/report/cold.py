@@ -1,16 +1,19 @@
 """How long until the first answer, and how much memory at most: one system a process."""
 
 import json
+import random
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 from motionfit.benchmarks.report.cold_child import ColdAnswer, ColdNetwork, ColdPlan
 from motionfit.benchmarks.report.engines import Loader
 from motionfit.benchmarks.report.networks import Network, networks_of
 from motionfit.benchmarks.report.open import opener
+from motionfit.benchmarks.report.plan import ONCE
 from motionfit.benchmarks.report.systems import EngineName, System
 from motionfit.benchmarks.report.work import Work
 from motionfit.benchmarks.result import Excluded, Figure, Result, ResultError, TimedCase
@@ -23,23 +26,48 @@ VIDEOS = 3
 
 
 def cold_part(work: Work) -> Result:
-    """Start one system: a result of kind ``report-cold``.
+    """Start each system: a result of kind ``report-cold``.
 
     The case ``SYSTEM/cold-start`` goes from the start of a Python process to its first answer;
-    files come from the system's cache. The peak is all that the process takes, libraries and all.
+    files come from the system's cache. The peak is all that the process takes, libraries and all;
+    the median of the starts. Those of ``ONCE`` are started once, the others in every round.
     """
-    [system] = work.cell.systems
-    try:
-        plan = cold_plan(work, system)
-    except MotionfitError as error:
-        missing = Excluded(name=system.name, reason=str(error))
-        return work.finish(settings={}, excluded=(missing,))
-    first_ms, answer = start_cold(plan)
+    plans, excluded = _plans(work)
+    starts: dict[str, list[tuple[float, ColdAnswer]]] = {name: [] for name in plans}
+    order = random.Random(work.seed)
+    for number in range(work.cell.rounds):
+        turn = [name for name in plans if number == 0 or name not in ONCE]
+        for name in order.sample(turn, len(turn)):
+            starts[name].append(start_cold(plans[name]))
+        work.after_round()
     return work.finish(
         settings={},
-        figures=(Figure(name=f"{system.name}/{PEAK}", unit="bytes", value=answer["peak_bytes"]),),
-        cases=(TimedCase.of(f"{system.name}/{COLD_START}", [first_ms], seed=work.seed),),
+        excluded=excluded,
+        figures=tuple(
+            Figure(
+                name=f"{name}/{PEAK}",
+                unit="bytes",
+                value=median(answer["peak_bytes"] for _, answer in own),
+            )
+            for name, own in starts.items()
+        ),
+        cases=tuple(
+            TimedCase.of(f"{name}/{COLD_START}", [ms for ms, _ in own], seed=work.seed)
+            for name, own in starts.items()
+        ),
     )
+
+
+def _plans(work: Work) -> tuple[dict[str, ColdPlan], tuple[Excluded, ...]]:
+    """The systems that can be started, and the others with the reason."""
+    plans: dict[str, ColdPlan] = {}
+    excluded: list[Excluded] = []
+    for system in work.cell.systems:
+        try:
+            plans[system.name] = cold_plan(work, system)
+        except MotionfitError as error:
+            excluded.append(Excluded(name=system.name, reason=str(error)))
+    return plans, tuple(excluded)
 
 
 def cold_plan(work: Work, system: System) -> ColdPlan:

@@ -42,8 +42,6 @@ PREPARATION: tuple[Kind, ...] = ("files", "accuracy")
 """Kinds that no clock decides: other work may run beside them."""
 
 PROCESSES = 5
-COLD_PROCESSES = 11
-"""Each gives one sample, and a median takes eleven."""
 ROUNDS = {"p99": 133, "p90": 13, "median": 11, "few": 5, "least": 3}
 """Of each process. Five together allow the percentiles that are named, and of all a median."""
 QUICK = (LIKE_FOR_LIKE.name, two_stream("stored").name, two_stream("farneback").name)
@@ -56,7 +54,8 @@ MEMORY = (
     *(student(INT8), student("torch-eager"), two_stream(engine=INT8)),
     FLOW_ALONE,
 )
-"""Systems of which only the memory is asked, which takes fewer processes."""
+"""Systems of which only the memory is asked, which takes fewer starts."""
+ONCE = {one.name for one in MEMORY}
 ACCURACY = (
     REFERENCE,
     LIKE_FOR_LIKE,
@@ -133,18 +132,15 @@ def _full() -> tuple[Cell, ...]:
         *_headline(),
         _systems("streams", ("networks", "flow"), rounds=ROUNDS["p90"]),
         _systems("engines", ("engine", "precision"), rounds=ROUNDS["median"]),
-        _systems(SIZES, ("like for like", "size"), rounds=ROUNDS["few"]),
+        _systems(SIZES, ("like for like", "size"), rounds=ROUNDS["least"]),
         _limit((*ENGINES, INT8), processes=PROCESSES, rounds=ROUNDS["median"]),
-        *(
-            Cell(
-                name=f"cold-{one.name.replace('@', '-')}",
-                kind="cold",
-                processes=COLD_PROCESSES if one in COLD else PROCESSES,
-                rounds=1,
-                warmup_rounds=0,
-                systems=(one,),
-            )
-            for one in (*COLD, *MEMORY)
+        Cell(
+            name="cold",
+            kind="cold",
+            processes=PROCESSES,
+            rounds=ROUNDS["least"],
+            warmup_rounds=0,
+            systems=(*COLD, *MEMORY),
         ),
         Cell(name="decoders", kind="decoders", processes=5, rounds=11, warmup_rounds=1),
         *(
