@@ -11,7 +11,7 @@ import typer
 from motionfit.benchmarks.command import EMBEDDED, Output, Seed, Threads, Warmup, progress
 from motionfit.benchmarks.endure_command import endure_command
 from motionfit.benchmarks.engines_command import engines_command, engines_plot_command
-from motionfit.benchmarks.experiment_command import (
+from motionfit.benchmarks.experiment.command import (
     experiment_command,
     experiment_report_command,
     experiment_schedule_command,

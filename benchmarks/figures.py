@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from motionfit.benchmarks.experiment_result import ExperimentResult
+from motionfit.benchmarks.experiment.result import ExperimentResult
 from motionfit.benchmarks.report.result import ReportResult
 from motionfit.benchmarks.result import Model, Result, ResultError, read_result
 from motionfit.training.report import Report

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from motionfit.benchmarks.experiment_statistics import Table, two_way
+from motionfit.benchmarks.experiment.statistics import Table, two_way
 from motionfit.benchmarks.report.result import AccuracyFigures
 from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE
 from motionfit.benchmarks.result import Result

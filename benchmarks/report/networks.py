@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from motionfit.benchmarks.experiment_graph import answers
-from motionfit.benchmarks.experiment_protocol import PROTOCOL, Cell, Entry
+from motionfit.benchmarks.experiment.graph import answers
+from motionfit.benchmarks.experiment.protocol import PROTOCOL, Cell, Entry
 from motionfit.benchmarks.report.systems import (
     FLOW_STREAM,
     MARS,

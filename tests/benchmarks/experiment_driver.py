@@ -5,10 +5,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from motionfit.benchmarks.experiment_collect import Experiment, collect
-from motionfit.benchmarks.experiment_protocol import PROTOCOL
-from motionfit.benchmarks.experiment_result import write_experiment
-from motionfit.benchmarks.experiment_runner import run_jobs
+from motionfit.benchmarks.experiment.collect import Experiment, collect
+from motionfit.benchmarks.experiment.protocol import PROTOCOL
+from motionfit.benchmarks.experiment.result import write_experiment
+from motionfit.benchmarks.experiment.runner import run_jobs
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_training.py")))
 SMALL = PROTOCOL.model_copy(update={"seeds": (0,), "curve": (1,)})

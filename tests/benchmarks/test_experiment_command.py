@@ -8,15 +8,15 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from motionfit.benchmarks import experiment_course as course
-from motionfit.benchmarks.experiment_command import (
+from motionfit.benchmarks.experiment import course
+from motionfit.benchmarks.experiment.command import (
     experiment_command,
     experiment_schedule_command,
 )
-from motionfit.benchmarks.experiment_protocol import PROTOCOL, precision_of
-from motionfit.benchmarks.experiment_result import read_experiment
-from motionfit.benchmarks.experiment_runner import ExperimentError
-from motionfit.benchmarks.experiment_schedule import SEEDS
+from motionfit.benchmarks.experiment.protocol import PROTOCOL, precision_of
+from motionfit.benchmarks.experiment.result import read_experiment
+from motionfit.benchmarks.experiment.runner import ExperimentError
+from motionfit.benchmarks.experiment.schedule import SEEDS
 from tests.benchmarks.experiment_driver import PROGRAMS
 
 ONE = "split2-seed0-labels3/random-same-clips"

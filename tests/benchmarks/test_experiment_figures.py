@@ -10,12 +10,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from motionfit.benchmarks.experiment_answers import Answers, read_answers, write_answers
-from motionfit.benchmarks.experiment_collect import cell_of, video_sets
-from motionfit.benchmarks.experiment_command import experiment_report_command
-from motionfit.benchmarks.experiment_figures import comparisons, summaries
-from motionfit.benchmarks.experiment_protocol import MOTIONFIT, PROTOCOL, RANDOM, Cell, Entry
-from motionfit.benchmarks.experiment_result import (
+from motionfit.benchmarks.experiment.answers import Answers, read_answers, write_answers
+from motionfit.benchmarks.experiment.collect import cell_of, video_sets
+from motionfit.benchmarks.experiment.command import experiment_report_command
+from motionfit.benchmarks.experiment.figures import comparisons, summaries
+from motionfit.benchmarks.experiment.protocol import MOTIONFIT, PROTOCOL, RANDOM, Cell, Entry
+from motionfit.benchmarks.experiment.result import (
     ArmCell,
     ArmSpent,
     ExperimentResult,
@@ -24,11 +24,11 @@ from motionfit.benchmarks.experiment_result import (
     read_experiment,
     write_experiment,
 )
-from motionfit.benchmarks.experiment_runner import ExperimentError
-from motionfit.benchmarks.experiment_statistics import Table, two_way
-from motionfit.benchmarks.experiment_tables import Resampling, tables
-from motionfit.benchmarks.experiment_text import markdown, primary_sentence
-from motionfit.benchmarks.experiment_weizmann import WEIZMANN
+from motionfit.benchmarks.experiment.runner import ExperimentError
+from motionfit.benchmarks.experiment.statistics import Table, two_way
+from motionfit.benchmarks.experiment.tables import Resampling, tables
+from motionfit.benchmarks.experiment.text import markdown, primary_sentence
+from motionfit.benchmarks.experiment.weizmann import WEIZMANN
 from motionfit.benchmarks.machine import describe
 from motionfit.benchmarks.result import ResultError
 from motionfit.training.manifest import Row

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from motionfit.benchmarks.experiment_graph import answers, in_order
-from motionfit.benchmarks.experiment_labels import label_accuracies
-from motionfit.benchmarks.experiment_protocol import MOTIONFIT, PROTOCOL, Cell, Entry
+from motionfit.benchmarks.experiment.graph import answers, in_order
+from motionfit.benchmarks.experiment.labels import label_accuracies
+from motionfit.benchmarks.experiment.protocol import MOTIONFIT, PROTOCOL, Cell, Entry
 from motionfit.training.label_quality import Agreement, Quality, Truth
 
 JOBS = in_order(

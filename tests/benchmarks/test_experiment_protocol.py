@@ -8,8 +8,8 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from motionfit.benchmarks.experiment_graph import Job, answers, in_order
-from motionfit.benchmarks.experiment_protocol import (
+from motionfit.benchmarks.experiment.graph import Job, answers, in_order
+from motionfit.benchmarks.experiment.protocol import (
     ARMS,
     CROSS_DOMAIN,
     MOTIONFIT,

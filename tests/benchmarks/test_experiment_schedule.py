@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from motionfit.benchmarks.experiment_protocol import PROTOCOL, random_arm
-from motionfit.benchmarks.experiment_result import (
+from motionfit.benchmarks.experiment.protocol import PROTOCOL, random_arm
+from motionfit.benchmarks.experiment.result import (
     ArmCell,
     ExperimentResult,
     VideoSet,
     read_experiment,
 )
-from motionfit.benchmarks.experiment_schedule import (
+from motionfit.benchmarks.experiment.schedule import (
     chosen_schedule,
     schedule_entries,
     schedule_text,

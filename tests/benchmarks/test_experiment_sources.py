@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from motionfit.benchmarks.experiment_sources import sources
+from motionfit.benchmarks.experiment.sources import sources
 from motionfit.training.unlabelled import UNKNOWN, read_unlabelled
 
 

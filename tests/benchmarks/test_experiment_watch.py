@@ -9,9 +9,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from motionfit.benchmarks.experiment_answers import read_answers
-from motionfit.benchmarks.experiment_truth import truth
-from motionfit.benchmarks.experiment_watch import watch
+from motionfit.benchmarks.experiment.answers import read_answers
+from motionfit.benchmarks.experiment.truth import truth
+from motionfit.benchmarks.experiment.watch import watch
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import DatasetError
 from motionfit.inference.prediction import video_scores

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from motionfit.benchmarks.experiment_graph import Job, answers, in_order
-from motionfit.benchmarks.experiment_protocol import (
+from motionfit.benchmarks.experiment.graph import Job, answers, in_order
+from motionfit.benchmarks.experiment.protocol import (
     FLOW_NETWORK,
     MOTIONFIT,
     PROTOCOL,
@@ -14,7 +14,7 @@ from motionfit.benchmarks.experiment_protocol import (
     Cell,
     entries,
 )
-from motionfit.benchmarks.experiment_weizmann import WEIZMANN
+from motionfit.benchmarks.experiment.weizmann import WEIZMANN
 from motionfit.training.manifest import read_manifest
 
 DATA, SOURCE = Path("/persons"), Path("/others")

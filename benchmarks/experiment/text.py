@@ -2,21 +2,21 @@
 
 from collections.abc import Container, Sequence
 
-from motionfit.benchmarks.experiment_exploratory_text import exploratory_text
-from motionfit.benchmarks.experiment_figures import RETIMED_CHANGE, TOP1, WITHIN_RATE
-from motionfit.benchmarks.experiment_protocol import (
+from motionfit.benchmarks.experiment.exploratory_text import exploratory_text
+from motionfit.benchmarks.experiment.figures import RETIMED_CHANGE, TOP1, WITHIN_RATE
+from motionfit.benchmarks.experiment.protocol import (
     ARMS,
     CROSS_DOMAIN,
     OWN_SCHEDULE,
     RANDOM,
     Protocol,
 )
-from motionfit.benchmarks.experiment_result import (
+from motionfit.benchmarks.experiment.result import (
     ExperimentResult,
     Measure,
     Summary,
 )
-from motionfit.benchmarks.experiment_schedule import schedule_text
+from motionfit.benchmarks.experiment.schedule import schedule_text
 from motionfit.training.json_record import Estimate
 from motionfit.training.markdown import markdown_table
 

@@ -16,7 +16,7 @@ Fixed before its first result:
 - 90 videos: differences within 5 points are noise, whatever an interval of nine persons says.
 """
 
-from motionfit.benchmarks.experiment_protocol import (
+from motionfit.benchmarks.experiment.protocol import (
     FLOW_NETWORK,
     MOTIONFIT,
     PROTOCOL,

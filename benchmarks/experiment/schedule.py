@@ -9,8 +9,8 @@ from itertools import product
 
 import numpy as np
 
-from motionfit.benchmarks.experiment_protocol import Cell, Entry, Protocol, random_arm
-from motionfit.benchmarks.experiment_result import ExperimentResult
+from motionfit.benchmarks.experiment.protocol import Cell, Entry, Protocol, random_arm
+from motionfit.benchmarks.experiment.result import ExperimentResult
 from motionfit.training.markdown import markdown_table
 
 SEEDS = (0, 1)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from motionfit.benchmarks.experiment_graph import Job
-from motionfit.benchmarks.experiment_result import LabelAccuracy
+from motionfit.benchmarks.experiment.graph import Job
+from motionfit.benchmarks.experiment.result import LabelAccuracy
 from motionfit.training.label_quality import Quality
 from motionfit.training.label_quality_text import JSON
 from motionfit.training.resampling import rounded

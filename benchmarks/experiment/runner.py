@@ -19,7 +19,7 @@ from typing import IO
 
 from rich.console import Console
 
-from motionfit.benchmarks.experiment_graph import Job
+from motionfit.benchmarks.experiment.graph import Job
 from motionfit.inference.bundle import sha256_of
 from motionfit.inference.errors import MotionfitError
 from motionfit.training.json_record import Record

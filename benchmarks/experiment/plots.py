@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from motionfit.benchmarks.experiment_figures import TOP1, WITHIN_RATE
-from motionfit.benchmarks.experiment_protocol import RANDOM
-from motionfit.benchmarks.experiment_result import ExperimentResult, Measure, Summary
+from motionfit.benchmarks.experiment.figures import TOP1, WITHIN_RATE
+from motionfit.benchmarks.experiment.protocol import RANDOM
+from motionfit.benchmarks.experiment.result import ExperimentResult, Measure, Summary
 from motionfit.training.json_record import Estimate
 
 DOTS_PER_INCH = 150

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from motionfit.benchmarks.experiment_protocol import MOTIONFIT, Modality, Variant
-from motionfit.benchmarks.experiment_result import ExperimentResult
+from motionfit.benchmarks.experiment.protocol import MOTIONFIT, Modality, Variant
+from motionfit.benchmarks.experiment.result import ExperimentResult
 from motionfit.training.markdown import markdown_table
 
 Shares = Mapping[str, float]

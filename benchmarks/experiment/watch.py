@@ -1,6 +1,6 @@
 """What a trained network says of labelled videos, one by one: a job of the experiment.
 
-    python -m motionfit.benchmarks.experiment_watch RUN --labelled DATASET --where group=g08 -o FILE
+    python -m motionfit.benchmarks.experiment.watch RUN --labelled DATASET --where group=g08 -o FILE
 
 A network of RGB looks at each video as serving would, and again at the video re-timed to another
 frame rate. A network of flow sees the fixed clips of the flow folder, and those of the re-timed
@@ -17,7 +17,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from motionfit.benchmarks.experiment_answers import Answers, write_answers
+from motionfit.benchmarks.experiment.answers import Answers, write_answers
 from motionfit.benchmarks.flow_storage import exact_clips
 from motionfit.inference.console import run, stderr
 from motionfit.inference.errors import DatasetError
@@ -118,4 +118,4 @@ def _retimed_scores(checkpoint: Checkpoint, row: Row, *, rate: Fraction) -> Scor
 if __name__ == "__main__":
     app = typer.Typer(pretty_exceptions_enable=False)
     app.command()(watch)
-    run(app, name="experiment_watch")
+    run(app, name="watch")

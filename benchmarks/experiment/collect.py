@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionfit.benchmarks import machine
-from motionfit.benchmarks.experiment_answers import Answers, read_answers
-from motionfit.benchmarks.experiment_figures import comparisons, summaries
-from motionfit.benchmarks.experiment_graph import Job, answers, in_order
-from motionfit.benchmarks.experiment_labels import label_accuracies
-from motionfit.benchmarks.experiment_protocol import (
+from motionfit.benchmarks.experiment.answers import Answers, read_answers
+from motionfit.benchmarks.experiment.figures import comparisons, summaries
+from motionfit.benchmarks.experiment.graph import Job, answers, in_order
+from motionfit.benchmarks.experiment.labels import label_accuracies
+from motionfit.benchmarks.experiment.protocol import (
     MOTIONFIT,
     RANDOM,
     Entry,
@@ -22,10 +22,10 @@ from motionfit.benchmarks.experiment_protocol import (
     Protocol,
     entries,
 )
-from motionfit.benchmarks.experiment_result import ArmCell, ExperimentResult, VideoSet
-from motionfit.benchmarks.experiment_runner import ExperimentError, is_done, read_record
-from motionfit.benchmarks.experiment_spent import spent_by_arm, spent_by_stage
-from motionfit.benchmarks.experiment_tables import Resampling
+from motionfit.benchmarks.experiment.result import ArmCell, ExperimentResult, VideoSet
+from motionfit.benchmarks.experiment.runner import ExperimentError, is_done, read_record
+from motionfit.benchmarks.experiment.spent import spent_by_arm, spent_by_stage
+from motionfit.benchmarks.experiment.tables import Resampling
 from motionfit.training.provenance import git_revision
 from motionfit.training.resampling import rounded
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from motionfit.benchmarks.experiment_protocol import Resampled
-from motionfit.benchmarks.experiment_result import ArmCell, VideoSet
-from motionfit.benchmarks.experiment_statistics import Table
+from motionfit.benchmarks.experiment.protocol import Resampled
+from motionfit.benchmarks.experiment.result import ArmCell, VideoSet
+from motionfit.benchmarks.experiment.statistics import Table
 
 Floats = NDArray[np.float64]
 Sets = Mapping[str, VideoSet]

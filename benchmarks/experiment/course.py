@@ -6,17 +6,17 @@ from pathlib import Path
 
 from rich.table import Table
 
-from motionfit.benchmarks.experiment_collect import Experiment, collect
-from motionfit.benchmarks.experiment_graph import Job
-from motionfit.benchmarks.experiment_protocol import Entry, precision_of
-from motionfit.benchmarks.experiment_result import ExperimentResult, write_experiment
-from motionfit.benchmarks.experiment_runner import ExperimentError, Outcome, run_jobs
-from motionfit.benchmarks.experiment_spent import left
+from motionfit.benchmarks.experiment.collect import Experiment, collect
+from motionfit.benchmarks.experiment.graph import Job
+from motionfit.benchmarks.experiment.protocol import Entry, precision_of
+from motionfit.benchmarks.experiment.result import ExperimentResult, write_experiment
+from motionfit.benchmarks.experiment.runner import ExperimentError, Outcome, run_jobs
+from motionfit.benchmarks.experiment.spent import left
 from motionfit.benchmarks.result import shown_command
 from motionfit.inference.console import stderr
 from motionfit.training.loop import SLOW_BF16, is_slow_in
 
-_MODULE = "motionfit.benchmarks.experiment_"
+_MODULE = "motionfit.benchmarks.experiment."
 PROGRAMS = {
     "train": (sys.executable, "-m", "motionfit.training.cli"),
     "watch": (sys.executable, "-m", f"{_MODULE}watch"),

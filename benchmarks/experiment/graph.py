@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from motionfit.benchmarks.experiment_protocol import (
+from motionfit.benchmarks.experiment.protocol import (
     CROSS_DOMAIN,
     FLOW_NETWORK,
     MOTIONFIT,

@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from motionfit.benchmarks.experiment_protocol import MOTIONFIT, RANDOM
-from motionfit.benchmarks.experiment_result import (
+from motionfit.benchmarks.experiment.protocol import MOTIONFIT, RANDOM
+from motionfit.benchmarks.experiment.result import (
     ArmCell,
     Comparison,
     Measure,
     Summary,
     VideoSet,
 )
-from motionfit.benchmarks.experiment_statistics import two_way
-from motionfit.benchmarks.experiment_tables import Floats, Lines, Resampling, tables
+from motionfit.benchmarks.experiment.statistics import two_way
+from motionfit.benchmarks.experiment.tables import Floats, Lines, Resampling, tables
 from motionfit.training.json_record import Estimate
 
 TOP1, WITHIN_RATE, RETIMED, RETIMED_CHANGE = "top1", "within-rate", "retimed", "retimed-change"

@@ -1,6 +1,6 @@
 """True labels in the place of pseudo-labels, for the upper bound: a job of the experiment.
 
-    python -m motionfit.benchmarks.experiment_truth LABELS.parquet --labelled DATASET -o FILE
+    python -m motionfit.benchmarks.experiment.truth LABELS.parquet --labelled DATASET -o FILE
 
 The same pieces of the same videos, so that the student differs in its labels alone.
 """
@@ -41,4 +41,4 @@ def truth(
 if __name__ == "__main__":
     app = typer.Typer(pretty_exceptions_enable=False)
     app.command()(truth)
-    run(app, name="experiment_truth")
+    run(app, name="truth")

@@ -76,15 +76,15 @@ def experiment_command(
     With -o, what is done by then is written, with figures and intervals.
     """
     _require()
-    from motionfit.benchmarks.experiment_collect import Experiment
-    from motionfit.benchmarks.experiment_course import (
+    from motionfit.benchmarks.experiment.collect import Experiment
+    from motionfit.benchmarks.experiment.course import (
         left_table,
         run_chosen,
         say_outcome,
         write_results,
     )
-    from motionfit.benchmarks.experiment_protocol import PROTOCOL, in_precision
-    from motionfit.benchmarks.experiment_weizmann import WEIZMANN
+    from motionfit.benchmarks.experiment.protocol import PROTOCOL, in_precision
+    from motionfit.benchmarks.experiment.weizmann import WEIZMANN
 
     experiment = Experiment(
         runs=runs.resolve(),
@@ -126,10 +126,10 @@ def experiment_schedule_command(
     Trains and measures what the rule looks at and nothing else, and says what it chooses.
     """
     _require()
-    from motionfit.benchmarks.experiment_collect import Experiment
-    from motionfit.benchmarks.experiment_course import run_chosen, say_outcome, write_results
-    from motionfit.benchmarks.experiment_protocol import PROTOCOL, in_precision
-    from motionfit.benchmarks.experiment_schedule import chosen_schedule, schedule_entries
+    from motionfit.benchmarks.experiment.collect import Experiment
+    from motionfit.benchmarks.experiment.course import run_chosen, say_outcome, write_results
+    from motionfit.benchmarks.experiment.protocol import PROTOCOL, in_precision
+    from motionfit.benchmarks.experiment.schedule import chosen_schedule, schedule_entries
 
     experiment = Experiment(
         runs=runs.resolve(),
@@ -158,9 +158,9 @@ def experiment_report_command(
 ) -> None:
     """Draw tables and pictures from the results of an experiment."""
     require_extra("train", "matplotlib")
-    from motionfit.benchmarks.experiment_plots import draw_arms, draw_curve
-    from motionfit.benchmarks.experiment_result import read_experiment
-    from motionfit.benchmarks.experiment_text import markdown, primary_sentence
+    from motionfit.benchmarks.experiment.plots import draw_arms, draw_curve
+    from motionfit.benchmarks.experiment.result import read_experiment
+    from motionfit.benchmarks.experiment.text import markdown, primary_sentence
     from motionfit.training.whole_files import written_whole
 
     result = read_experiment(results)

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from motionfit.benchmarks.experiment_graph import Job, in_order
-from motionfit.benchmarks.experiment_protocol import Entry
-from motionfit.benchmarks.experiment_result import ArmSpent, Spent
-from motionfit.benchmarks.experiment_runner import is_done, read_record
+from motionfit.benchmarks.experiment.graph import Job, in_order
+from motionfit.benchmarks.experiment.protocol import Entry
+from motionfit.benchmarks.experiment.result import ArmSpent, Spent
+from motionfit.benchmarks.experiment.runner import is_done, read_record
 from motionfit.training.resampling import rounded
 
 CLIPS_SEEN = "--clips-seen"

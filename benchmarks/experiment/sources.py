@@ -1,6 +1,6 @@
 """Several data sets as one unlabelled source: a job of the experiment.
 
-    python -m motionfit.benchmarks.experiment_sources DATASET DATASET ... -o FILE.csv
+    python -m motionfit.benchmarks.experiment.sources DATASET DATASET ... -o FILE.csv
 
 The file names every video by its whole path and says nothing of classes.
 """
@@ -38,4 +38,4 @@ def sources(
 if __name__ == "__main__":
     app = typer.Typer(pretty_exceptions_enable=False)
     app.command()(sources)
-    run(app, name="experiment_sources")
+    run(app, name="sources")

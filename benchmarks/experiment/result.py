@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from pydantic import AwareDatetime, Field
 
-from motionfit.benchmarks.experiment_protocol import Protocol
+from motionfit.benchmarks.experiment.protocol import Protocol
 from motionfit.benchmarks.machine import Machine
 from motionfit.benchmarks.result import ResultError, checked, read_json
 from motionfit.training.json_record import Estimate, Record

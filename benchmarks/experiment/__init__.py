@@ -1,0 +1,1 @@
+"""MotionFit beside its controls, with few labels and many unlabelled videos: trained and told."""
