@@ -31,7 +31,7 @@ serve: $(VENV)/.installed-cpu $(CLIP)
 	@exec $(BIN)/motionfit-serve run --host $(HOST) --port $(PORT)
 
 test: lint $(CLIP)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 lint: $(VENV)/.installed-all
 	$(BIN)/ruff check .
