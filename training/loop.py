@@ -46,7 +46,7 @@ Evaluate = Callable[[R2Plus1D], Mapping[str, float]]
 
 
 class TrainingDiverged(MotionfitError):
-    """A loss or a gradient is no number any more."""
+    """A gradient is not finite. With fp16 that is usual now and then, and no error."""
 
     code = "training-diverged"
 
@@ -265,7 +265,7 @@ def step(loop: Loop, forward: Forward, batch: Batch) -> bool:
             outcome = loop.task.objective(forward, *(tensor.to(device) for tensor in batch))
         loop.scaler.scale(outcome.loss / config.accumulate).backward()  # type: ignore[no-untyped-call]
     if updating:
-        _update(loop)
+        _update(loop, loss=float(outcome.loss.detach()))
     course.step += 1
     course.loss_sum += float(outcome.loss.detach()) * outcome.samples
     course.right += outcome.right
@@ -274,7 +274,7 @@ def step(loop: Loop, forward: Forward, batch: Batch) -> bool:
     return updating
 
 
-def _update(loop: Loop) -> None:
+def _update(loop: Loop, *, loss: float) -> None:
     config = loop.config
     for group, rate in zip(loop.optimizer.param_groups, _rates(loop), strict=True):
         group["lr"] = rate
@@ -284,10 +284,9 @@ def _update(loop: Loop) -> None:
     # With fp16 the scaler leaves such an update out, and scales less.
     if not loop.scaler.is_enabled() and not norm.isfinite():
         raise TrainingDiverged(
-            f"the gradient of step {loop.course.step + 1} is {norm:g}, after a mean loss of "
-            f"{loop.course.loss_sum / max(1.0, loop.course.seen):.3g} in this epoch; nothing was "
-            "changed by it. Try a lower train.learning_rate, a train.clip_norm such as 1, or "
-            "train.precision fp32; --resume goes on from the last saved state"
+            f"the gradient of step {loop.course.step + 1} is {norm:g}, its loss {loss:.3g}; the "
+            "weights were not changed by it. Begin a new run with a lower train.learning_rate, a "
+            "train.clip_norm such as 1, or train.precision fp32: --resume would come to the same"
         )
     if config.clip_norm:
         nn.utils.clip_grads_with_norm_(parameters, config.clip_norm, norm)

@@ -8,7 +8,6 @@ dimensions, time and place, the same sum has another kernel, which is right and 
 
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models.video.resnet import Conv2Plus1D  # type: ignore[import-untyped]
 
 TAPS = 3
 MOMENTS = 2
@@ -16,7 +15,7 @@ MOMENTS = 2
 
 
 class TemporalConv(nn.Conv3d):
-    """A convolution of three moments, without bias; its output has as many as ``stride`` leaves.
+    """A convolution over three neighbouring moments, of which every ``stride``-th is kept.
 
     While it trains on a CPU, clips of two moments are taken in two dimensions.
     """
@@ -32,14 +31,29 @@ class TemporalConv(nn.Conv3d):
             return super().forward(clips)
         # With the channels last in memory, as everywhere while training, these are views.
         found = functional.conv2d(
-            clips.flatten(3), self.weight.squeeze(-1), stride=(self.stride[0], 1), padding=(1, 0)
+            clips.flatten(3),
+            self.weight.squeeze(-1),
+            self.bias,
+            stride=(self.stride[0], 1),
+            padding=(1, 0),
         )
         return found.reshape(*found.shape[:3], *clips.shape[3:])
 
 
-class SpaceThenTime(Conv2Plus1D):  # type: ignore[misc]
-    """torchvision's pair of convolutions, with that over time as above."""
+class SpaceThenTime(nn.Sequential):
+    """torchvision's Conv2Plus1D, part by part, with the convolution over time as above."""
 
     def __init__(self, in_planes: int, out_planes: int, midplanes: int, stride: int = 1) -> None:
-        super().__init__(in_planes, out_planes, midplanes, stride)
-        self[3] = TemporalConv(midplanes, out_planes, stride=stride)
+        super().__init__(
+            nn.Conv3d(
+                in_planes,
+                midplanes,
+                (1, TAPS, TAPS),
+                stride=(1, stride, stride),
+                padding=(0, 1, 1),
+                bias=False,
+            ),
+            nn.BatchNorm3d(midplanes),
+            nn.ReLU(inplace=True),
+            TemporalConv(midplanes, out_planes, stride=stride),
+        )

@@ -36,13 +36,17 @@ def cold_part(work: Work) -> Result:
     starts: dict[str, list[tuple[float, ColdAnswer]]] = {name: [] for name in plans}
     order = random.Random(work.seed)
     for number in range(work.cell.rounds):
-        turn = [name for name in plans if number == 0 or name not in ONCE]
+        turn = [name for name in starts if number == 0 or name not in ONCE]
         for name in order.sample(turn, len(turn)):
-            starts[name].append(start_cold(plans[name]))
+            try:
+                starts[name].append(start_cold(plans[name]))
+            except ResultError as error:
+                del starts[name]
+                excluded.append(Excluded(name=name, reason=str(error)))
         work.after_round()
     return work.finish(
         settings={},
-        excluded=excluded,
+        excluded=tuple(excluded),
         figures=tuple(
             Figure(
                 name=f"{name}/{PEAK}",
@@ -58,7 +62,7 @@ def cold_part(work: Work) -> Result:
     )
 
 
-def _plans(work: Work) -> tuple[dict[str, ColdPlan], tuple[Excluded, ...]]:
+def _plans(work: Work) -> tuple[dict[str, ColdPlan], list[Excluded]]:
     """The systems that can be started, and the others with the reason."""
     plans: dict[str, ColdPlan] = {}
     excluded: list[Excluded] = []
@@ -67,7 +71,7 @@ def _plans(work: Work) -> tuple[dict[str, ColdPlan], tuple[Excluded, ...]]:
             plans[system.name] = cold_plan(work, system)
         except MotionfitError as error:
             excluded.append(Excluded(name=system.name, reason=str(error)))
-    return plans, tuple(excluded)
+    return plans, excluded
 
 
 def cold_plan(work: Work, system: System) -> ColdPlan:

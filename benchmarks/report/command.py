@@ -62,7 +62,7 @@ def report_command(
         bool,
         typer.Option(
             "--headline",
-            help="Only what the first sentences say of speed, in full: to see whether another run "
+            help="Only like for like and the usual set-up, in full: to see whether another run "
             "agrees, which report-draw --with tells.",
         ),
     ] = False,
@@ -90,7 +90,7 @@ def report_command(
     if not videos and (runs is None or data is None):
         raise typer.BadParameter(f"there is nothing to time: {QUICK_VIDEOS}")
     if quick and headline:
-        raise typer.BadParameter("--quick and --headline are two extents: give one of them")
+        raise typer.BadParameter("--quick and --headline exclude each other: give one of them")
     if runs is not None and data is None:
         raise typer.BadParameter("networks of an experiment need its data set: give --data")
     from motionfit.benchmarks.report.begun import (

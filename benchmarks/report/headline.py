@@ -7,8 +7,13 @@ from motionfit.benchmarks.report.names import accuracy_of, engine_of, kind_of
 from motionfit.benchmarks.report.numbers import interval, ms_of, percent, points
 from motionfit.benchmarks.report.result import ReportResult, RowFigures
 from motionfit.benchmarks.report.statistics import LEAST_PROCESSES
-from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE, USUAL, two_stream
+from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE, SMALL, USUAL, two_stream
 from motionfit.training.json_record import Estimate
+
+SMALL_WORDS = (
+    f"R(2+1)D-18 at {SMALL.width:g} of its width, {SMALL.num_frames} frames of "
+    f"{SMALL.crop} x {SMALL.crop}"
+)
 
 
 def headline(report: ReportResult) -> tuple[str, ...]:
@@ -19,7 +24,7 @@ def headline(report: ReportResult) -> tuple[str, ...]:
         _caution(report),
         _videos(report),
         _speed(report, like, opening="Like for like (same backbone, width, engine and precision)"),
-        _speed(report, usual, opening="With default TV-L1 in PyTorch eager"),
+        _speed(report, usual, opening="As two streams are usually run (flow and engine differ)"),
         _large(report),
         _stored(report),
         _accuracy(report),
@@ -34,7 +39,12 @@ def _caution(report: ReportResult) -> str | None:
     if report.missing_parts:
         return f"Not complete: {report.missing_parts} parts are still to be measured."
     few = [one for one in report.systems if one.processes < LEAST_PROCESSES]
-    return f"{len(few)} systems ran in fewer than {LEAST_PROCESSES} processes." if few else None
+    if not few:
+        return None
+    return (
+        f"{len(few)} systems ran in fewer than {LEAST_PROCESSES} processes: their intervals are "
+        "not to be relied on."
+    )
 
 
 def _speed(report: ReportResult, row: RowFigures, *, opening: str) -> str | None:
@@ -45,12 +55,12 @@ def _speed(report: ReportResult, row: RowFigures, *, opening: str) -> str | None
         f"{interval(row.time, '.3g', unit=' times')} as long to answer for a video as the student "
         f"in {engine_of(row.without_flow)} ({ms_of(row.other_ms)} against "
         f"{ms_of(row.without_flow_ms)}), and {interval(row.cpu, '.3g', unit=' times')} the "
-        "processor time."
+        "CPU time of all threads."
     )
 
 
 def _videos(report: ReportResult) -> str | None:
-    """How many videos were timed, and of what kind."""
+    """How many videos were timed, of what kind, and by what networks."""
     timed = [part for part in report.parts if part.kind == "report-systems"]
     found = {video.sha256: video for part in timed for video in part.videos}
     if not found:
@@ -58,11 +68,14 @@ def _videos(report: ReportResult) -> str | None:
     own = list(found.values())
     [(size, _)] = Counter(f"{one.width} x {one.height}" for one in own).most_common(1)
     seconds = median(one.duration_seconds for one in own)
-    if len(own) == 1:
-        return f"Timed on one video of {size} pixels, {seconds:.1f} s long."
+    videos = (
+        f"one video of {size} pixels, {seconds:.1f} s long"
+        if len(own) == 1
+        else f"{len(own)} videos, most of {size} pixels, of a median length of {seconds:.1f} s"
+    )
     return (
-        f"Timed on {len(own)} videos; the most frequent size is {size} pixels, the median length "
-        f"{seconds:.1f} s."
+        f"Timed on {videos}: {report.clips} clips of each, by small networks ({SMALL_WORDS}), on "
+        f"{report.machine.cpu} with {report.threads} threads. Brackets hold 95 % intervals."
     )
 
 
@@ -77,9 +90,9 @@ def _large(report: ReportResult) -> str | None:
     if own is None or other is None or own.ms is None or other.ms is None:
         return None
     return (
-        f"On pictures of {own.at:.0f} lines, where decoding is more of the work, two streams take "
-        f"{other.ms.value / own.ms.value:.3g} times as long ({ms_of(other.ms)} against "
-        f"{ms_of(own.ms)}, medians)."
+        f"On one of these videos enlarged to {own.at:.0f} lines, where decoding is more of the "
+        f"work, two streams take {other.ms.value / own.ms.value:.3g} times as long "
+        f"({ms_of(other.ms)} against {ms_of(own.ms)}, medians)."
     )
 
 
@@ -88,7 +101,8 @@ def _stored(report: ReportResult) -> str | None:
     if row.time is None:
         return None
     return (
-        "With flow that was computed before and is only read, two streams take "
+        "With flow that was computed before and is only read, from the system's cache, two "
+        "streams take "
         f"{interval(row.time, '.3g', unit=' times')} as long as the student."
     )
 
@@ -98,13 +112,25 @@ def _accuracy(report: ReportResult) -> str:
     other = accuracy_of(report, LIKE_FOR_LIKE.name)
     if isinstance(own, str):
         return f"Nothing is known of accuracy: {own}."
-    said = f"The student names {percent(own.top1)} of the test videos rightly"
+    said = f"The student classifies {percent(own.top1)} of the test videos correctly"
     if isinstance(other, str) or other.difference is None:
         return f"{said}; the accuracy of two streams is not measured."
+    compared = f"{said}, two streams {percent(other.top1)}: {points(other.difference)} points"
+    if trained_once(report):
+        return (
+            f"{compared}. Each network was trained once, so this ranks no methods: trained with "
+            "other labelled videos they move by several points."
+        )
     return (
-        f"{said}, two streams {percent(other.top1)}: {_verdict(other.difference)} "
-        f"({points(other.difference)} points, {len(other.cells)} drawings of labels)."
+        f"{compared}; {_verdict(other.difference)} ({len(other.cells)} trainings of each, every "
+        "one with other labelled videos)."
     )
+
+
+def trained_once(report: ReportResult) -> bool:
+    """Whether each network was trained with one drawing of labels only, on each split."""
+    splits = [cell.partition("-")[0] for cell in report.weights]
+    return len(splits) == len(set(splits))
 
 
 def _verdict(difference: Estimate) -> str:
@@ -120,5 +146,6 @@ def _noise(report: ReportResult) -> str | None:
         return None
     return (
         f"The machine was noisy: in {report.noisy_parts} of {len(report.parts)} parts a fixed "
-        "calculation varied by more than 5 %. Believe the ratios rather than the milliseconds."
+        "calculation varied by more than 5 %. Believe the ratios rather than the milliseconds; "
+        "intervals may be too narrow as well."
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from motionfit.benchmarks.engines_table import KINDS, engine_lines
 from motionfit.benchmarks.report.document import Section, section, table
-from motionfit.benchmarks.report.names import accuracy_of, full_name
+from motionfit.benchmarks.report.names import accuracy_of, engine_of, full_name
 from motionfit.benchmarks.report.numbers import interval, ms_of, percent, times
 from motionfit.benchmarks.report.result import KIND, ReportResult, read_report
 from motionfit.benchmarks.report.samples import by_cell
@@ -54,7 +54,8 @@ def _agreement(first: ReportResult, second: ReportResult) -> str:
     found = agreement(first, second)
     if found is None or first.machine.hardware != second.machine.hardware:
         return ""
-    verdict = "the runs agree" if found.low <= 1 <= found.high else "the runs differ"
+    agree = found.low <= 1 <= found.high
+    verdict = "the runs agree" if agree else "the runs differ by more than chance"
     return (
         f" How many times as long two streams take like for like, in this report over that one: "
         f"{interval(found, '.3f')}; {verdict}."
@@ -69,12 +70,12 @@ def _of_report(other: ReportResult, *, beside: ReportResult) -> Section:
         f"{other.created_utc:%Y-%m-%d}, {other.threads} threads, {other.clips} clips of a video. "
         f"{noisy}{quick}{_agreement(beside, other)}",
         table(
-            ("system with flow", "median", "student", "times", "processor", "accuracy"),
+            ("system", "median", "the student's", "times as long", "CPU time, times", "accuracy"),
             [
                 (
                     full_name(row.other),
                     ms_of(row.other_ms),
-                    ms_of(row.without_flow_ms),
+                    f"{ms_of(row.without_flow_ms)} ({engine_of(row.without_flow)})",
                     times(row.time),
                     times(row.cpu),
                     _accuracy(other, row.other),
@@ -102,8 +103,8 @@ def _of_engines(result: Result, *, beside: ReportResult) -> Section:
     return section(
         _title(result, beside=beside),
         f"The network alone, R(2+1)D-18 of width {given['width']}, {given['frames']} frames of "
-        f"{given['size']} x {given['size']}: one RGB network, so without flow once and with a flow "
-        f"network twice this, and the flow itself.{noise}",
+        f"{given['size']} x {given['size']}: one RGB network. The student runs it once; two "
+        f"streams run about two, and compute flow, which was not measured there.{noise}",
         table(
             ("engine", "clips at once", "ms a clip", "times as fast as the first", "of the limit"),
             [

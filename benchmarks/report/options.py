@@ -38,7 +38,7 @@ class Options(Record):
     seed: int
     quick: bool
     headline: bool = False
-    """Only the systems that the first sentences name."""
+    """Only the systems of like for like and of the usual set-up."""
 
     @property
     def whole(self) -> bool:

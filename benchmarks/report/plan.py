@@ -48,14 +48,16 @@ QUICK = (LIKE_FOR_LIKE.name, two_stream("stored").name, two_stream("farneback").
 QUICK_ENGINES: tuple[EngineName, ...] = ("onnxruntime", "torch-eager")
 SLOW_FLOW = two_stream("tvl1")
 SLOW = (SLOW_FLOW.name, USUAL.name)
+"""Seconds for each video: in a cell of their own, and accuracy in one drawing of labels alone."""
 COLD = (REFERENCE, student("onnxruntime"), LIKE_FOR_LIKE, USUAL)
-"""Systems whose start is timed."""
+"""Systems that are started often enough for a median."""
 MEMORY = (
     *(student(INT8), student("torch-eager"), two_stream(engine=INT8)),
     FLOW_ALONE,
 )
 """Systems of which only the memory is asked, which takes fewer starts."""
 ONCE = {one.name for one in MEMORY}
+"""Names of those that a part starts once."""
 ACCURACY = (
     REFERENCE,
     LIKE_FOR_LIKE,

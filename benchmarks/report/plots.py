@@ -1,5 +1,6 @@
 """The pictures of a report, each a figure made of its file alone."""
 
+from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -17,7 +18,7 @@ from motionfit.benchmarks.report.result import (
     SystemFigures,
 )
 from motionfit.benchmarks.report.stages import STAGES
-from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE
+from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE, USUAL
 from motionfit.training.json_record import Estimate
 
 SWEEPS = {
@@ -36,6 +37,8 @@ STYLES: Mapping[str, Literal["-", "--", ":", "-."]] = {
     "decode": ":",
     "flow": "-.",
 }
+MANY_TIMES = (12, 60)
+"""Where a picture of stages begins a panel of another scale: so many times the student's time."""
 MS = 1000
 MEGA = 1e6
 COLUMNS = 3
@@ -44,16 +47,16 @@ Dot = tuple[SystemFigures, AccuracyFigures]
 
 
 def tradeoff(report: ReportResult) -> Figure | None:
-    """Accuracy against median time, videos a second of processor time, and peak memory."""
+    """Accuracy against median time, videos a second of CPU time, and peak memory."""
     dots = _dots(report)
     if not dots:
         return None
-    figure = Figure(figsize=(14, 5.2), layout="constrained")
+    figure = Figure(figsize=(14, 5.8), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     axes: tuple[tuple[str, Callable[[SystemFigures], Estimate | None]], ...] = (
         ("median time of a video, ms", lambda one: one.total_ms),
-        ("videos per second of processor time", _per_core),
-        ("memory with the libraries, MB", _memory),
+        ("videos per second of CPU time", _per_core),
+        ("memory with the libraries at most, MB, where measured", _memory),
     )
     for panel, (label, value) in zip(panels, axes, strict=True):
         for number, dot in enumerate(dots):
@@ -62,38 +65,44 @@ def tradeoff(report: ReportResult) -> Figure | None:
         panel.grid(alpha=0.3)
     for panel in panels[:2]:
         panel.set_xscale("log")
-        _plain_numbers(panel.xaxis)
+        _plain_numbers(panel.xaxis, subs=(1, 3))
     panels[2].set_xlim(left=0)
-    panels[0].set_ylabel("test videos named rightly, %")
+    panels[0].set_ylabel("test videos classified correctly, %")
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=COLUMNS, fontsize="small")
     return figure
 
 
 def _dots(report: ReportResult) -> list[Dot]:
-    """Systems that have a time and an accuracy."""
+    """Systems that have a time and an accuracy: those in OpenVINO, and the usual set-up."""
     found = []
     for one in report.systems:
         accuracy = accuracy_of(report, one.name)
-        if one.total_ms and not isinstance(accuracy, str):
+        shown = engine_of(one.name) == engine_of(REFERENCE.name) or one.name == USUAL.name
+        if shown and one.total_ms and not isinstance(accuracy, str):
             found.append((one, accuracy))
     return found
 
 
 def _dot(axes: Axes, dot: Dot, at: Estimate | None, *, number: int) -> None:
+    """A dot, whose bar is the interval of the difference to the student; of the student a line."""
     system, accuracy = dot
     top1 = accuracy.top1
     if at is None:
         return
+    if system.name == REFERENCE.name:
+        axes.axhline(100 * top1.value, color=f"C{number}", linestyle=":")
+    engine = "" if engine_of(system.name) == engine_of(REFERENCE.name) else ", PyTorch eager"
     axes.errorbar(
         [at.value],
         [100 * top1.value],
         xerr=_reach(at),
-        yerr=_reach(top1, scale=100),
-        fmt="osD^vP*X"[number // 10 % 8],
+        yerr=_reach(accuracy.difference, scale=100) if accuracy.difference else None,
+        fmt="osD^vP*X"[number % 8],
         color=f"C{number % 10}",
+        markersize=7,
         capsize=2,
-        label=full_name(system.name),
+        label=f"{kind_of(system.name)}{engine}",
     )
 
 
@@ -110,25 +119,32 @@ def _memory(system: SystemFigures) -> Estimate | None:
 
 
 def waterfall(report: ReportResult) -> Figure | None:
-    """Stages of each system one after the other; those that take over ten times as long as the
-    student in a panel of their own.
+    """Stages of each system one after the other; those that take much longer than the student in
+    panels of their own, which have other scales.
     """
     systems = [one for one in report.systems if sum(one.stages_ms.values()) > 0]
     if not systems:
         return None
     totals = {one.name: sum(one.stages_ms.values()) for one in systems}
-    limit = 12 * totals.get(REFERENCE.name, min(totals.values()))
+    least = totals.get(REFERENCE.name, min(totals.values()))
+    places = [bisect(MANY_TIMES, totals[one.name] / least) for one in systems]
     groups = [
-        [one for one in systems if totals[one.name] <= limit],
-        [one for one in systems if totals[one.name] > limit],
+        [one for one, own in zip(systems, places, strict=True) if own == place]
+        for place in range(len(MANY_TIMES) + 1)
     ]
-    shown = [group for group in groups if group]
-    heights = [1 + len(group) for group in shown]
-    figure = Figure(figsize=(11, 0.9 + 0.34 * sum(heights)), layout="constrained")
+    shown = [(place, group) for place, group in enumerate(groups) if group]
+    heights = [1.6 + len(group) for _, group in shown]
+    figure = Figure(figsize=(12, 0.9 + 0.36 * sum(heights)), layout="constrained")
     panels = figure.subplots(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, group in zip(panels, shown, strict=True):
+    for axes, (place, group) in zip(panels, shown, strict=True):
         _bars(axes, group)
-    panels[-1].set_xlabel("ms for one video, mean of each stage")
+        axes.set_xlabel("ms for one video, mean of each stage")
+        if place:
+            axes.set_title(
+                f"over {MANY_TIMES[place - 1]} times as long as the student: another scale",
+                fontsize="small",
+                loc="left",
+            )
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=len(STAGES), fontsize="small")
     return figure
@@ -226,9 +242,9 @@ def _keys(curves: Sequence[CurveFigures]) -> list[Line2D]:
     ]
 
 
-def _plain_numbers(axis: Axis) -> None:
+def _plain_numbers(axis: Axis, *, subs: Sequence[float] = (1, 2, 5)) -> None:
     """1, 2, 5, 10 and so on, for a logarithmic axis."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
@@ -310,7 +326,7 @@ def clips(report: ReportResult) -> Figure | None:
             label=kind_of(system),
         )
     axes.set_xlabel("clips of a video")
-    axes.set_ylabel("test videos named rightly, %")
+    axes.set_ylabel("test videos classified correctly, %")
     axes.grid(alpha=0.3)
     axes.legend()
     return figure

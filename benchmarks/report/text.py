@@ -1,7 +1,8 @@
 """The report of one machine as a document: sentences first, then tables."""
 
-from motionfit.benchmarks.report.document import Document, Points, Section, section, table
-from motionfit.benchmarks.report.headline import headline
+from motionfit.benchmarks.report.document import Document, Section, section, table
+from motionfit.benchmarks.report.headline import SMALL_WORDS, headline
+from motionfit.benchmarks.report.how import how_measured, left_out
 from motionfit.benchmarks.report.names import (
     GROUPS,
     accuracy_of,
@@ -20,6 +21,7 @@ from motionfit.benchmarks.report.numbers import (
     times,
 )
 from motionfit.benchmarks.report.pictures import Drawn
+from motionfit.benchmarks.report.plots import SWEEPS
 from motionfit.benchmarks.report.result import ReportResult, RowFigures
 from motionfit.benchmarks.report.stages import STAGES
 
@@ -38,8 +40,10 @@ def document(report: ReportResult, *, drawn: Drawn, others: tuple[Section, ...] 
             _rows(report),
             section(
                 "Accuracy against time, cost and memory",
-                "Each dot is a system whose networks were trained; up and to the left is better "
-                "(in the middle picture: up and to the right). Bars are 95 % intervals.",
+                "Each dot is a system whose networks were trained, in OpenVINO unless it says "
+                "otherwise; up and to the left is better (in the middle picture: up and to the "
+                "right). Bars are the 95 % interval of the difference to the student, whose "
+                "accuracy is the dotted line.",
                 drawn.get("tradeoff"),
             ),
             _stages(report, drawn),
@@ -51,8 +55,8 @@ def document(report: ReportResult, *, drawn: Drawn, others: tuple[Section, ...] 
             _clips(report, drawn),
             _footprint(report),
             *others,
-            _left_out(report),
-            _how(report),
+            left_out(report),
+            how_measured(report),
         ),
     )
 
@@ -62,14 +66,21 @@ def _compared(report: ReportResult) -> Section:
         "What is compared",
         "A *student* looks at pictures alone. *Two streams* are the same kind of network twice, "
         "one for pictures and one for optical flow, which is how far each point moves from one "
-        "picture to the next and must be computed first; their answers are averaged. All are "
-        "R(2+1)D-18, at the same width unless a line says otherwise, and look at "
-        f"{report.clips} clips of each video.",
+        "picture to the next and must be computed first; their answers are averaged. All networks "
+        f"are {SMALL_WORDS}, ten of them a second, unless a line says otherwise; those of other "
+        f"sizes have random weights. They look at {report.clips} clips of each video. Flow is "
+        "computed on the CPU, on pictures of 128 lines a tenth of a second apart; flow on a GPU, "
+        "and flow networks such as RAFT, were not measured.",
         table(
             ("name", "what it is"),
             [
                 ("student", _student(report)),
-                ("two streams", "an RGB network and a flow network, scores averaged"),
+                (
+                    "two streams",
+                    "a network of RGB that learned from the labelled videos alone, as many clips "
+                    "as the student saw, and a network of flow; scores averaged",
+                ),
+                ("student and flow network", "the student itself with the network of flow added"),
                 ("DIS, Farneback, TV-L1", "ways to compute flow, from fast to slow (OpenCV)"),
                 ("flow stored before", "flow was computed in advance and is read from disk"),
                 ("MERS, MARS", "students that imitate a flow network's features (Crasto 2019)"),
@@ -98,21 +109,24 @@ def _rows(report: ReportResult) -> Section:
     return section(
         "One change at a time",
         "Each line holds a system against the student without flow, both taking turns on the same "
-        "videos, in the same engine unless the line names the student's. *Times* is how many times "
-        "as long the system takes, *processor* how many times as much processor time, which is "
-        "what is paid for; in brackets 95 % intervals. Accuracy is the share of test videos that "
-        "are named rightly.",
+        "videos, in the same engine unless the line names the student's; the last two change flow "
+        "and engine. *Times as long* is the median of the ratios within a round, so it is not "
+        "quite the quotient of the medians beside it. *CPU time* is that of all threads of the "
+        "process, waiting loops of the engine and the sending of the file included; it bounds how "
+        "many videos a busy machine gets done. Brackets hold 95 % intervals. The network of flow "
+        "was trained on DIS flow and never on Farneback or TV-L1: of these, times can be compared, "
+        "and accuracy might be higher for a network trained on them.",
         table(
             (
                 "what changes",
                 "system",
                 "engine",
                 "median",
-                "student",
-                "times",
-                "processor",
+                "the student's",
+                "times as long",
+                "CPU time, times",
                 "accuracy",
-                "points more than the student",
+                "more than the student, points",
             ),
             lines,
             texts=3,
@@ -151,8 +165,9 @@ def _stages(report: ReportResult, drawn: Drawn) -> Section:
     return section(
         "Where the time goes",
         "Mean milliseconds of each stage for one video: receive (the file comes over a local "
-        "connection), sample (open it, find the moments), decode, scale, flow, copy (put arrays "
-        "together), infer (the networks), post (scores).",
+        "connection), decode, sample (open the file, find the moments), scale, flow (computed, or "
+        "read where it was stored), copy (put arrays together), infer (the networks), post "
+        "(scores).",
         drawn.get("waterfall"),
         table(
             ("system", *STAGES),
@@ -172,9 +187,13 @@ def _percentiles(report: ReportResult) -> Section:
     return section(
         "One video after another",
         "A percentile is only given when there are enough samples: 64 for the 90th, 130 for the "
-        "95th, 662 for the 99th.",
+        "95th, 662 for the 99th. They are over the same videos again and again, so they show slow "
+        "videos as well as slow moments.",
         table(
-            ("system", "processes", "samples", "median", "95 %", "p90", "p95", "p99"),
+            (
+                *("system", "processes", "samples", "median", "its 95 % interval, ms"),
+                *("p90", "p95", "p99"),
+            ),
             [
                 (
                     full_name(one.name),
@@ -210,11 +229,14 @@ def _engines(report: ReportResult, drawn: Drawn) -> Section:
             "of it owes that to caches."
         )
     return section(
-        "Engines, and what the machine does at most",
+        "Engines, beside a matrix product and a copy of memory",
         said,
         drawn.get("engines"),
         table(
-            ("engine", "ms a clip", "GFLOP/s", "of the product", "of the copy"),
+            (
+                *("engine", "ms a clip", "GFLOP/s"),
+                *("share of the product's rate", "share of the copy's rate"),
+            ),
             [
                 (
                     engine_of(f"student@{one.name}"),
@@ -252,14 +274,16 @@ def _scenarios(report: ReportResult, drawn: Drawn) -> Section:
         "Offline and server",
         f"{report.threads} workers of one thread each. Offline: all videos are there. Server: "
         "requests arrive at random (Poisson) whether or not earlier ones were answered; the time "
-        "counts from the arrival.",
+        "counts from the arrival. Each system is asked at 30, 60 and 85 % of what it gets done "
+        "itself, so compare at equal requests a second. Runs are short, so waits at 85 % may be "
+        "longer in the long run.",
         table(
             ("offline", "videos a second"),
             [(full_name(one.system), interval(one.per_second, ".3g")) for one in offline],
         ),
         drawn.get("server"),
         table(
-            ("server", "requests a second", "n", "p50", "p95", "p99"),
+            ("server", "requests a second", "n", "p50", "p95"),
             [
                 (
                     full_name(one.system),
@@ -267,7 +291,7 @@ def _scenarios(report: ReportResult, drawn: Drawn) -> Section:
                     str(one.n),
                     *(
                         milliseconds(value) if value is not None else "n too small"
-                        for value in (one.p50_ms, one.p95_ms, one.p99_ms)
+                        for value in (one.p50_ms, one.p95_ms)
                     ),
                 )
                 for one in server
@@ -280,16 +304,17 @@ def _scaling(report: ReportResult, drawn: Drawn) -> Section:
     return section(
         "How time grows",
         "An exponent of 1 means twice as much takes twice as long, of 0 that it makes no "
-        "difference. None is given for the length of a video: however long it is, as many clips "
-        "of the same length are looked at. The videos of length and size are one of the timed "
-        "videos, its first seconds forwards and backwards again and again, scaled to the size that "
-        "is named; enlarged ones hold no more detail than before and decode a little faster than "
-        "a film.",
+        "difference; -1 would be perfect use of threads. For videos side by side the time is "
+        "until all are answered. None is given for the length of a video: however long it is, as "
+        "many clips of the same length are looked at. The videos of length and size are one of the "
+        "timed videos, its first seconds forwards and backwards again and again, scaled to the "
+        "size that is named; enlarged ones hold no more detail than before and decode a little "
+        "faster than a film.",
         drawn.get("scaling"),
         table(
             ("against", "system", "what", "exponent"),
             [
-                (one.sweep, kind_of(one.system), one.part, interval(one.exponent, ".2f"))
+                (SWEEPS[one.sweep], kind_of(one.system), one.part, interval(one.exponent, ".2f"))
                 for one in report.curves
                 if one.exponent
             ],
@@ -321,8 +346,8 @@ def _footprint(report: ReportResult) -> Section:
         else None,
         "From the start of a Python process that imports only what its system needs: how long "
         "until the first answer, its files being in the machine's cache, and how much memory it "
-        "takes at most, libraries included. What an installation takes on disk is measured by  "
-        "motionfit-bench install.",
+        "takes at most over three videos, libraries included. What an installation takes on disk "
+        "is measured by  motionfit-bench install.",
         table(
             ("system", "to the first answer", "memory at most"),
             [
@@ -331,58 +356,4 @@ def _footprint(report: ReportResult) -> Section:
                 if one.peak_memory_bytes
             ],
         ),
-    )
-
-
-def _left_out(report: ReportResult) -> Section:
-    return section(
-        "What was not measured, and why",
-        table(("what", "why"), [(one.name, one.reason) for one in report.excluded], texts=2),
-    )
-
-
-def _how(report: ReportResult) -> Section:
-    machine = report.machine
-    networks = (
-        f"the networks of {report.networks} of the experiment are timed"
-        if report.networks
-        else "the student is the one that ships, the other networks have random weights, which "
-        "speed does not ask about"
-    )
-    gpus = ", ".join(gpu.name for gpu in machine.gpus)
-    return section(
-        "How it was measured",
-        Points(
-            sentences=(
-                "A part is a set of systems that take turns, in an order drawn anew each round, in "
-                "a process of its own; parts of different sets alternate. Intervals draw processes "
-                "and then rounds with replacement (2,000 times).",
-                "Ratios are taken within a round, between neighbours in time on the same video.",
-                "Systems in several engines were first shown to give the same logits, except in "
-                "int8, whose accuracy is measured instead.",
-                "The flow network was trained on DIS flow. Its accuracy with another is that of "
-                "this network, not of one that was trained on the other.",
-                *_about_intervals(report),
-                f"{report.threads} threads for engines and flow; {networks}.",
-                f"Measured: {len(report.parts)} parts, of which {report.noisy_parts} on a noisy "
-                f"machine; missing: {report.missing_parts}.",
-                f"Machine: {machine.cpu}, {machine.cores} cores, {size(machine.memory_bytes)}, "
-                f"{machine.os}{', ' + gpus if gpus else ''}.",
-                f"Made by  {report.command}  on {report.created_utc:%Y-%m-%d}, revision "
-                f"{(report.git_revision or 'unknown')[:12]}.",
-            )
-        ),
-        table(("library", "version"), list(report.libraries.items()), texts=2),
-    )
-
-
-def _about_intervals(report: ReportResult) -> tuple[str, ...]:
-    return (
-        "Intervals of times do not draw videos, nor what the machine does on another day: they "
-        "hold for these videos on this machine during this run.",
-        "Intervals of accuracy draw groups of videos and seeds. With so few seeds they cover the "
-        "luck of a training only in part.",
-        f"Networks: {', '.join(report.weights) or 'none from an experiment'}. A name such as "
-        "split2-seed0-labels3 is a drawing of labels: the split of the data set that is tested on, "
-        "the seed, and how many groups of videos had labels.",
     )

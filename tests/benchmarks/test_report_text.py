@@ -122,7 +122,8 @@ def test_the_first_figure_is_like_for_like_and_not_the_slow_flow(make_report: Ma
     like, usual, *_ = headline(make_report())
     assert like.startswith("Like for like")
     assert re.search(r"take (2\.9\d?|3(\.0\d?)?) times \(", like)
-    assert usual.startswith("With default TV-L1 in PyTorch eager")
+    assert usual.startswith("As two streams are usually run")
+    assert "TV-L1 flow, default, in PyTorch eager" in usual
     assert "80" in usual
 
 
@@ -145,9 +146,10 @@ def test_the_videos_are_described(make_report: MakeReport) -> None:
     parts = (part.model_copy(update={"videos": videos}), *others)
     said = headline(report.model_copy(update={"parts": parts}))
     assert (
-        "Timed on 3 videos; the most frequent size is 170 x 128 pixels, the median length 5.0 s."
-        in said
-    )
+        "Timed on 3 videos, most of 170 x 128 pixels, of a median length of 5.0 s: 4 clips of "
+        "each, by small networks (R(2+1)D-18 at 0.25 of its width, 8 frames of 64 x 64), on "
+        f"{MACHINE.cpu} with 2 threads. Brackets hold 95 % intervals."
+    ) in said
 
 
 def test_the_first_row_is_told_for_large_pictures_too(make_report: MakeReport) -> None:
@@ -165,7 +167,7 @@ def test_the_first_row_is_told_for_large_pictures_too(make_report: MakeReport) -
         for name, first, last in ((REFERENCE.name, 30, 400), (LIKE_FOR_LIKE.name, 90, 500))
     )
     said = " ".join(headline(make_report(curves=curves)))
-    assert "On pictures of 1080 lines" in said
+    assert "enlarged to 1080 lines" in said
     assert "take 1.25 times as long (500 ms against 400 ms, medians)" in said
 
 
@@ -203,6 +205,7 @@ def test_accuracy_stands_beside_the_time(
     difference = Estimate(value=(low + high) / 2, low=low, high=high)
     report = make_report(
         networks="split2-seed0-labels3",
+        weights={"split2-seed0-labels3": {}, "split2-seed1-labels3": {}},
         accuracies=(
             _accuracy(REFERENCE.name, 0.5, None),
             _accuracy(LIKE_FOR_LIKE.name, 0.52, difference),
@@ -210,6 +213,9 @@ def test_accuracy_stands_beside_the_time(
     )
     text = drawn(report, tmp_path)
     assert said in text
+    once = report.model_copy(update={"weights": {"split2-seed0-labels3": {}}})
+    assert said not in " ".join(headline(once))
+    assert "ranks no methods" in " ".join(headline(once))
     assert "50.0 % (45.0 to 55.0)" in text
     assert (tmp_path / "tradeoff.png").read_bytes().startswith(b"\x89PNG")
     [row] = [line for line in text.splitlines() if line.startswith("| Like for like")]
@@ -291,7 +297,7 @@ def test_every_picture_is_drawn_where_there_are_figures_for_it(
     for name in PICTURES:
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert f"({name}.png)" in text
-    assert "| clips | student, no flow | total | 0.90 (0.80 to 1.00) |" in text
+    assert "| clips of a video | student, no flow | total | 0.90 (0.80 to 1.00) |" in text
     assert "| 70% | 123% |" in text
 
 

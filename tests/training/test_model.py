@@ -19,6 +19,14 @@ def test_at_width_one_torchvisions_weights_load_and_give_its_logits() -> None:
         torch.testing.assert_close(student.fc(embedding), logits)
 
 
+def test_a_seed_gives_the_starting_weights_that_it_gives_torchvision() -> None:
+    torch.manual_seed(3)
+    original = r2plus1d_18(num_classes=7).state_dict()
+    torch.manual_seed(3)
+    for name, tensor in R2Plus1D(7).state_dict().items():
+        assert torch.equal(tensor, original[name]), name
+
+
 @pytest.mark.parametrize(("width", "least", "most"), [(0.25, 1.9e6, 2.1e6), (0.5, 7.5e6, 8.5e6)])
 def test_width_scales_the_number_of_parameters(width: float, least: float, most: float) -> None:
     with torch.device("meta"):
