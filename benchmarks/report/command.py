@@ -62,8 +62,8 @@ def report_command(
         bool,
         typer.Option(
             "--headline",
-            help="Only like for like and the usual set-up, in full: to see whether another run "
-            "agrees, which report-draw --with tells.",
+            help="Only like for like, in full: to see whether another run agrees, which "
+            "report-draw --with tells.",
         ),
     ] = False,
     prepare: Annotated[

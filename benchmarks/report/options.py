@@ -38,7 +38,7 @@ class Options(Record):
     seed: int
     quick: bool
     headline: bool = False
-    """Only the systems of like for like and of the usual set-up."""
+    """Only like for like."""
 
     @property
     def whole(self) -> bool:

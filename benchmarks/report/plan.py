@@ -46,9 +46,8 @@ ROUNDS = {"p99": 133, "p90": 13, "median": 11, "few": 5, "least": 3}
 """Of each process. Five together allow the percentiles that are named, and of all a median."""
 QUICK = (LIKE_FOR_LIKE.name, two_stream("stored").name, two_stream("farneback").name)
 QUICK_ENGINES: tuple[EngineName, ...] = ("onnxruntime", "torch-eager")
-SLOW_FLOW = two_stream("tvl1")
-SLOW = (SLOW_FLOW.name, USUAL.name)
-"""Seconds for each video: in a cell of their own, and accuracy in one drawing of labels alone."""
+SLOW = (two_stream("tvl1").name, USUAL.name)
+"""Up to half a minute for each video: in a cell of their own, and without accuracy."""
 COLD = (REFERENCE, student("onnxruntime"), LIKE_FOR_LIKE, USUAL)
 """Systems that are started often enough for a median."""
 MEMORY = (
@@ -97,7 +96,7 @@ class Cell:
 
 def cells(options: Options) -> tuple[Cell, ...]:
     """All that is to be measured, the most important first."""
-    timed = _quick() if options.quick else _headline() if options.headline else _full()
+    timed = _quick() if options.quick else (_FIRST,) if options.headline else _full()
     systems = {one.name: one for cell in timed for one in cell.systems}
     files = Cell(
         name="files",
@@ -120,19 +119,13 @@ def _quick() -> tuple[Cell, ...]:
     )
 
 
-def _headline() -> tuple[Cell, ...]:
+def _full() -> tuple[Cell, ...]:
     return (
-        _systems("first", ("like for like",), rounds=ROUNDS["p99"]),
+        _FIRST,
+        _systems("streams", ("networks", "flow"), rounds=ROUNDS["p90"]),
         _systems(
             "tvl1", ("usual set-up", "flow"), rounds=ROUNDS["least"], warmup_rounds=0, only=SLOW
         ),
-    )
-
-
-def _full() -> tuple[Cell, ...]:
-    return (
-        *_headline(),
-        _systems("streams", ("networks", "flow"), rounds=ROUNDS["p90"]),
         _systems("engines", ("engine", "precision"), rounds=ROUNDS["median"]),
         _systems(SIZES, ("like for like", "size"), rounds=ROUNDS["least"]),
         _limit((*ENGINES, INT8), processes=PROCESSES, rounds=ROUNDS["median"]),
@@ -202,6 +195,9 @@ def _systems(
     )
 
 
+_FIRST = _systems("first", ("like for like",), rounds=ROUNDS["p99"])
+
+
 def _limit(engines: tuple[EngineName, ...], *, processes: int, rounds: int) -> Cell:
     """The machine's limits, and the student in OpenVINO and other engines."""
     return Cell(
@@ -216,7 +212,7 @@ def _limit(engines: tuple[EngineName, ...], *, processes: int, rounds: int) -> C
 
 def _accuracy(options: Options) -> tuple[Cell, ...]:
     """One for each system and cell whose networks are trained. No clock decides it, so once is
-    enough. What takes long is asked in the first cell alone.
+    enough.
     """
     trained = options.trained_cells()
     if not options.whole:
@@ -239,7 +235,6 @@ def _accuracy(options: Options) -> tuple[Cell, ...]:
             for clips in CLIPS
             if clips != options.num_clips
         ),
-        *(_asked(one, SLOW_FLOW, options.num_clips) for one in trained[:1]),
     )
 
 
