@@ -51,22 +51,24 @@ def tradeoff(report: ReportResult) -> Figure | None:
     dots = _dots(report)
     if not dots:
         return None
-    figure = Figure(figsize=(14, 5.8), layout="constrained")
-    panels = figure.subplots(1, 3, sharey=True)
     axes: tuple[tuple[str, Callable[[SystemFigures], Estimate | None]], ...] = (
         ("median time of a video, ms", lambda one: one.total_ms),
         ("videos per second of CPU time", _per_core),
         ("memory with the libraries at most, MB, where measured", _memory),
     )
-    for panel, (label, value) in zip(panels, axes, strict=True):
+    shown = [one for one in axes if any(one[1](system) for system, _ in dots)]
+    figure = Figure(figsize=(1 + 4.4 * len(shown), 5.8), layout="constrained")
+    panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    for panel, (label, value) in zip(panels, shown, strict=True):
         for number, dot in enumerate(dots):
             _dot(panel, dot, value(dot[0]), number=number)
         panel.set_xlabel(label)
         panel.grid(alpha=0.3)
-    for panel in panels[:2]:
-        panel.set_xscale("log")
-        _plain_numbers(panel.xaxis, subs=(1, 3))
-    panels[2].set_xlim(left=0)
+        if value is _memory:
+            panel.set_xlim(left=0)
+        else:
+            panel.set_xscale("log")
+            _plain_numbers(panel.xaxis)
     panels[0].set_ylabel("test videos classified correctly, %")
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=COLUMNS, fontsize="small")
@@ -242,9 +244,9 @@ def _keys(curves: Sequence[CurveFigures]) -> list[Line2D]:
     ]
 
 
-def _plain_numbers(axis: Axis, *, subs: Sequence[float] = (1, 2, 5)) -> None:
+def _plain_numbers(axis: Axis) -> None:
     """1, 2, 5, 10 and so on, for a logarithmic axis."""
-    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
