@@ -7,6 +7,7 @@ from motionfit.benchmarks.report.result import ReportResult
 
 
 def left_out(report: ReportResult) -> Section:
+    """What was not timed, and why; without blocks where there is nothing."""
     return section(
         "What was not measured, and why",
         table(("what", "why"), [(one.name, one.reason) for one in report.excluded], texts=2),
@@ -14,6 +15,7 @@ def left_out(report: ReportResult) -> Section:
 
 
 def how_measured(report: ReportResult) -> Section:
+    """How parts, ratios and intervals came about, on which machine, with which libraries."""
     machine = report.machine
     networks = (
         f"the networks of {report.networks} of the experiment are timed"

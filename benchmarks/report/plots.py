@@ -18,7 +18,7 @@ from motionfit.benchmarks.report.result import (
     SystemFigures,
 )
 from motionfit.benchmarks.report.stages import STAGES
-from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE, USUAL
+from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE
 from motionfit.training.json_record import Estimate
 
 SWEEPS = {
@@ -76,11 +76,13 @@ def tradeoff(report: ReportResult) -> Figure | None:
 
 
 def _dots(report: ReportResult) -> list[Dot]:
-    """Systems that have a time and an accuracy: those in OpenVINO, and the usual set-up."""
+    """Systems that have a time and an accuracy, in the engine of the student that all are held
+    against.
+    """
     found = []
     for one in report.systems:
         accuracy = accuracy_of(report, one.name)
-        shown = engine_of(one.name) == engine_of(REFERENCE.name) or one.name == USUAL.name
+        shown = engine_of(one.name) == engine_of(REFERENCE.name)
         if shown and one.total_ms and not isinstance(accuracy, str):
             found.append((one, accuracy))
     return found
@@ -94,7 +96,6 @@ def _dot(axes: Axes, dot: Dot, at: Estimate | None, *, number: int) -> None:
         return
     if system.name == REFERENCE.name:
         axes.axhline(100 * top1.value, color=f"C{number}", linestyle=":")
-    engine = "" if engine_of(system.name) == engine_of(REFERENCE.name) else ", PyTorch eager"
     axes.errorbar(
         [at.value],
         [100 * top1.value],
@@ -104,7 +105,7 @@ def _dot(axes: Axes, dot: Dot, at: Estimate | None, *, number: int) -> None:
         color=f"C{number % 10}",
         markersize=7,
         capsize=2,
-        label=f"{kind_of(system.name)}{engine}",
+        label=kind_of(system.name),
     )
 
 

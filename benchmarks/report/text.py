@@ -40,10 +40,9 @@ def document(report: ReportResult, *, drawn: Drawn, others: tuple[Section, ...] 
             _rows(report),
             section(
                 "Accuracy against time, cost and memory",
-                "Each dot is a system whose networks were trained, in OpenVINO unless it says "
-                "otherwise; up and to the left is better (in the middle picture: up and to the "
-                "right). Bars are the 95 % interval of the difference to the student, whose "
-                "accuracy is the dotted line.",
+                "Each dot is a system whose networks were trained, in the student's engine; up and "
+                "to the left is better (in the middle picture: up and to the right). Bars are the "
+                "95 % interval of the difference to the student, whose accuracy is the dotted line.",
                 drawn.get("tradeoff"),
             ),
             _stages(report, drawn),
@@ -109,8 +108,8 @@ def _rows(report: ReportResult) -> Section:
     return section(
         "One change at a time",
         "Each line holds a system against the student without flow, both taking turns on the same "
-        "videos, in the same engine unless the line names the student's; the last two change flow "
-        "and engine. *Times as long* is the median of the ratios within a round, so it is not "
+        "videos, in the same engine unless the line names the student's. "
+        "*Times as long* is the median of the ratios within a round, so it is not "
         "quite the quotient of the medians beside it. *CPU time* is that of all threads of the "
         "process, waiting loops of the engine and the sending of the file included; it bounds how "
         "many videos a busy machine gets done. Brackets hold 95 % intervals. The network of flow "
