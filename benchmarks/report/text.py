@@ -42,7 +42,8 @@ def document(report: ReportResult, *, drawn: Drawn, others: tuple[Section, ...] 
                 "Accuracy against time, cost and memory",
                 "Each dot is a system whose networks were trained, in the student's engine; up and "
                 "to the left is better (in the middle picture: up and to the right). Bars are the "
-                "95 % interval of the difference to the student, whose accuracy is the dotted line.",
+                "95 % interval of the difference to the student, whose accuracy is the dotted "
+                "line.",
                 drawn.get("tradeoff"),
             ),
             _stages(report, drawn),
