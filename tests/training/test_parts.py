@@ -67,7 +67,9 @@ def test_a_frozen_part_computes_the_same_in_train_and_in_eval_mode(model: R2Plus
     freeze(model, ["stem"])
     clips = 3 + torch.randn(2, 3, 2, 16, 16)
     with torch.no_grad():
-        assert torch.equal(model.train().stem(clips), model.eval().stem(clips))
+        training, otherwise = model.train().stem(clips), model.eval().stem(clips)
+    # Close, not equal: while it trains, two moments are convolved by another kernel.
+    torch.testing.assert_close(training, otherwise)
 
 
 def test_copies_of_a_frozen_network_are_frozen_and_keep_moving_where_it_learns(
