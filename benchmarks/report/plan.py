@@ -47,7 +47,7 @@ ROUNDS = {"p99": 133, "p90": 13, "median": 11, "few": 5, "least": 3}
 QUICK = (LIKE_FOR_LIKE.name, two_stream("stored").name, two_stream("farneback").name)
 QUICK_ENGINES: tuple[EngineName, ...] = ("onnxruntime", "torch-eager")
 SLOW = (two_stream("tvl1").name, USUAL.name)
-"""Up to half a minute for each video: in a cell of their own, without accuracy, start and memory."""
+"""Up to half a minute for each video: a cell of their own, without accuracy, start and memory."""
 COLD = (REFERENCE, student("onnxruntime"), LIKE_FOR_LIKE)
 """Systems that are started often enough for a median."""
 MEMORY = (
