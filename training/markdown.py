@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from motionfit.training.tables import COLUMNS
 
 
-def markdown_table(lines: Sequence[Sequence[str]], *, head: Sequence[str] = COLUMNS) -> str:
-    """Lines under the headings ``head``, of which all but the first stand to the right."""
-    rows = [head, ("---", *("--:" for _ in head[1:])), *lines]
+def markdown_table(
+    lines: Sequence[Sequence[str]], *, head: Sequence[str] = COLUMNS, texts: int = 1
+) -> str:
+    """Lines under the headings ``head``; columns after the first ``texts`` stand to the right."""
+    sides = ["---"] * texts + ["--:"] * (len(head) - texts)
+    rows = [head, sides, *lines]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows)
 
 

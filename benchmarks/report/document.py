@@ -75,7 +75,7 @@ def markdown(document: Document) -> str:
 def _markdown(block: Block) -> str:
     match block:
         case Table():
-            return markdown_table(block.lines, head=block.head)
+            return markdown_table(block.lines, head=block.head, texts=block.texts)
         case Picture():
             return f"![{block.title}]({block.file})"
         case Points():

@@ -218,7 +218,8 @@ def test_accuracy_stands_beside_the_time(
     assert "ranks no methods" in " ".join(headline(once))
     assert "50.0 % (45.0 to 55.0)" in text
     assert (tmp_path / "tradeoff.png").read_bytes().startswith(b"\x89PNG")
-    [row] = [line for line in text.splitlines() if line.startswith("| Like for like")]
+    [head, row] = re.findall(r"(.+)\n(\| Like for like .+)", text)[0]
+    assert head.startswith("| --- | --- | --- | --: | ")  # words to the left, numbers to the right
     assert "52.0 %" in row
 
 
