@@ -65,7 +65,7 @@ def tradeoff(report: ReportResult) -> Figure | None:
         panel.set_xlabel(label)
         panel.grid(alpha=0.3)
         if value is _memory:
-            panel.set_xlim(left=0)
+            panel.set_xlim(0, 1.1 * panel.dataLim.xmax)
         else:
             panel.set_xscale("log")
             _plain_numbers(panel.xaxis)
@@ -170,7 +170,7 @@ def _bars(axes: Axes, systems: Sequence[SystemFigures]) -> None:
             fontsize="small",
         )
     axes.set_xlim(0, 1.1 * max(left))
-    axes.invert_yaxis()
+    axes.set_ylim(len(systems) - 0.4, -0.6)
 
 
 def engines(report: ReportResult) -> Figure | None:

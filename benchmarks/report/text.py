@@ -269,7 +269,10 @@ def _decoders(report: ReportResult) -> Section:
 
 def _scenarios(report: ReportResult, drawn: Drawn) -> Section:
     offline = [one for one in report.scenarios if one.scenario == "offline"]
-    server = [one for one in report.scenarios if one.scenario == "server"]
+    server = sorted(
+        (one for one in report.scenarios if one.scenario == "server"),
+        key=lambda one: (one.system, one.at or 0),
+    )
     return section(
         "Offline and server",
         f"{report.threads} workers of one thread each. Offline: all videos are there. Server: "
