@@ -47,19 +47,20 @@ def check(text: str, *, results_dir: Path, shipped: Model) -> list[str]:
     ]
     files = {marker["file"] for marker in markers}
     files |= set(FILE_MENTION.findall(text)) - NOT_RESULTS
-    read: dict[str, Quotable] = {}
+    values: dict[str, Any] = {}
     for name in sorted(files):
         try:
-            read[name] = read_quotable(results_dir / name)
+            result = read_quotable(results_dir / name)
         except ResultError as error:
             problems.append(str(error))
             continue
-        problems += _model_problems(name, read[name], shipped=shipped)
+        values[name] = result.model_dump(mode="json")
+        problems += _model_problems(name, result, shipped=shipped)
     for marker in markers:
-        if marker["file"] in read:
+        if marker["file"] in values:
             quoted = NUMBER_BEFORE.search(text[: marker.start()])
             problems += _figure_problems(
-                marker, quoted=quoted[0] if quoted else "", result=read[marker["file"]]
+                marker, quoted=quoted[0] if quoted else "", values=values[marker["file"]]
             )
     return problems
 
@@ -88,10 +89,10 @@ def _model_problems(name: str, result: Quotable, *, shipped: Model) -> list[str]
     ]
 
 
-def _figure_problems(marker: re.Match[str], *, quoted: str, result: Quotable) -> list[str]:
+def _figure_problems(marker: re.Match[str], *, quoted: str, values: Any) -> list[str]:
     source = f"{marker['file']}#{marker['path']}"
     try:
-        value = look_up(result.model_dump(mode="json"), marker["path"])
+        value = look_up(values, marker["path"])
     except LookupError as error:
         return [f"{source}: {error.args[0]}"]
     if isinstance(value, bool) or not isinstance(value, int | float):
