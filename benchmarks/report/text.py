@@ -43,7 +43,7 @@ def document(report: ReportResult, *, drawn: Drawn, others: tuple[Section, ...] 
                 "Each dot is a system whose networks were trained, in the student's engine; up and "
                 "to the left is better (in the middle picture: up and to the right). Bars are the "
                 "95 % interval of the difference to the student, whose accuracy is the dotted "
-                "line.",
+                "line and not exact either. Axes of time are logarithmic.",
                 drawn.get("tradeoff"),
             ),
             _stages(report, drawn),
@@ -112,10 +112,10 @@ def _rows(report: ReportResult) -> Section:
         "videos, in the same engine unless the line names the student's. "
         "*Times as long* is the median of the ratios within a round, so it is not "
         "quite the quotient of the medians beside it. *CPU time* is that of all threads of the "
-        "process, waiting loops of the engine and the sending of the file included; it bounds how "
-        "many videos a busy machine gets done. Brackets hold 95 % intervals. The network of flow "
-        "was trained on DIS flow and never on Farneback or TV-L1: of these, times can be compared, "
-        "and accuracy might be higher for a network trained on them.",
+        "process, waiting loops of the engine and the sending of the file included; what a busy "
+        "machine gets done stands below, under offline. Brackets hold 95 % intervals. The network "
+        "of flow was trained on DIS flow and never on Farneback or TV-L1: of these, times can be "
+        "compared, and accuracy might be higher for a network trained on them.",
         table(
             (
                 "what changes",
@@ -308,8 +308,10 @@ def _scaling(report: ReportResult, drawn: Drawn) -> Section:
         "How time grows",
         "An exponent of 1 means twice as much takes twice as long, of 0 that it makes no "
         "difference; -1 would be perfect use of threads. For videos side by side the time is "
-        "until all are answered. None is given for the length of a video: however long it is, as "
-        "many clips of the same length are looked at. The videos of length and size are one of the "
+        "until all are answered. None is given for fewer than three sizes, nor for the length of a "
+        "video: however long it is, as many clips of the same length are looked at, and how much "
+        "is decoded to reach them depends on where its key frames lie. All axes are logarithmic. "
+        "The videos of length and size are one of the "
         "timed videos, its first seconds forwards and backwards again and again, scaled to the "
         "size that is named; enlarged ones hold no more detail than before and decode a little "
         "faster than a film.",
