@@ -201,7 +201,7 @@ def engines(report: ReportResult) -> Figure | None:
             least, color="C3", linestyle="--", label="at the rate of a matrix product in FP32"
         )
         axes.legend(fontsize="small", loc="lower right")
-    axes.set_xlim(0, 1.3 * max(ms.high for _, ms in timed))
+    axes.set_xlim(0, 1.4 * max(ms.high for _, ms in timed))
     axes.set_xlabel("ms a clip, network alone")
     return figure
 
