@@ -61,7 +61,9 @@ def _speed(report: ReportResult, row: RowFigures, *, opening: str) -> str | None
 def _usual(report: ReportResult) -> str | None:
     """The slow flow in the engine that comes with training, beside both students."""
     first, *others = (one for one in report.rows if one.group == "usual set-up")
-    said = _speed(report, first, opening="With OpenCV's default TV-L1 in PyTorch (both differ)")
+    said = _speed(
+        report, first, opening="With OpenCV's default TV-L1 in PyTorch (flow and engine differ)"
+    )
     for row in others:
         if said and row.time:
             said += (
