@@ -60,17 +60,16 @@ def _speed(report: ReportResult, row: RowFigures, *, opening: str) -> str | None
 
 def _usual(report: ReportResult) -> str | None:
     """The slow flow in the engine that comes with training, beside both students."""
-    first, *others = (one for one in report.rows if one.group == "usual set-up")
+    first, second = (one for one in report.rows if one.group == "usual set-up")
     said = _speed(
         report, first, opening="With OpenCV's default TV-L1 in PyTorch (flow and engine differ)"
     )
-    for row in others:
-        if said and row.time:
-            said += (
-                f" Beside the student in {engine_of(row.without_flow)} it is "
-                f"{interval(row.time, '.3g', unit=' times')}."
-            )
-    return said
+    if said is None or second.time is None:
+        return said
+    return (
+        f"{said} Beside the student in {engine_of(second.without_flow)} it is "
+        f"{interval(second.time, '.3g', unit=' times')}."
+    )
 
 
 def _videos(report: ReportResult) -> str | None:

@@ -115,7 +115,7 @@ def two_stream(
 REFERENCE = student()
 LIKE_FOR_LIKE = two_stream()
 USUAL = two_stream("tvl1", engine="torch-eager")
-"""As two-stream networks were often run: PyTorch as it comes, and TV-L1 with its defaults."""
+"""PyTorch as it comes, and TV-L1 with OpenCV's defaults."""
 
 
 @dataclass(frozen=True, kw_only=True)
