@@ -65,8 +65,6 @@ def accuracy_of(report: ReportResult, name: str) -> AccuracyFigures | str:
     system = next(one for one in all_systems() if one.name == name)
     if system.shape != SMALL:
         return "no network of this size was trained"
-    if system.algorithm == "tvl1":
-        return "not measured: its flow takes up to half a minute for each video"
     same = [report.accuracy(one.name) for one in all_systems() if _same(one, system)]
     found = [one for one in same if one is not None]
     if found:

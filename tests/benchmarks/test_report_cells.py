@@ -227,6 +227,18 @@ def test_accuracy_is_measured_of_what_was_trained(make_work: MakeWork) -> None:
     assert MERS_STUDENT.name not in asked
 
 
+def test_the_slowest_flow_is_asked_last_and_of_the_timed_networks_alone(
+    make_work: MakeWork,
+) -> None:
+    options = make_work("systems").options
+    [own] = options.networks.values()
+    two = options.model_copy(update={"networks": {CELL.name: own, "split3-seed0-labels3": own}})
+    asked = [one for one in cells(two) if one.kind == "accuracy"]
+    slow = [one for one in asked if one.systems == (two_stream("tvl1"),)]
+    assert [one.what for one in slow] == [CELL.name]
+    assert asked[-1] == slow[0]
+
+
 def test_processes_of_all_cells_alternate_after_the_preparation(make_work: MakeWork) -> None:
     options = make_work("systems").options
     turns = in_turns(cells(options))
