@@ -86,16 +86,16 @@ def session(found: list[Block]) -> str:
     return "\n".join([*parts, "printf '\\n:: end\\n'"])
 
 
-def make_readers_videos(folder: Path) -> None:
-    """The reader's own videos: real ones where they are at hand, otherwise made ones."""
+def make_readers_videos(folder: Path, *, first: int) -> None:
+    """Some of the reader's own videos: real ones where they are at hand, otherwise made ones."""
     for number, label in enumerate(("Basketball", "Biking")):
         (folder / label).mkdir(parents=True)
         if REAL_VIDEOS.is_dir():
-            for video in sorted((REAL_VIDEOS / label).iterdir())[:4]:
+            for video in sorted((REAL_VIDEOS / label).iterdir())[first : first + 4]:
                 shutil.copy(video, folder / label)
         else:
             for width in (96, 112, 128, 144):
-                clip = made_clip(width=width, height=80 + 32 * number)
+                clip = made_clip(width=width, height=80 + 32 * number + 2 * first)
                 (folder / label / f"{width}.mp4").write_bytes(clip)
 
 
@@ -127,7 +127,8 @@ def transcript(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
     if (ROOT / SAMPLE).is_file():
         (folder / SAMPLE).parent.mkdir()
         shutil.copy(ROOT / SAMPLE, folder / SAMPLE)
-    make_readers_videos(folder / "videos")
+    make_readers_videos(folder / "videos", first=0)
+    make_readers_videos(folder / "more-videos", first=4)
     ports = {port: str(free_port()) for port in PORTS}
     script = session(blocks(README.read_text()))
     for written, port in ports.items():
@@ -192,6 +193,13 @@ def test_the_own_server_answers_for_each_of_the_readers_videos(transcript: Trans
     answers = [json.loads(line) for line in printed.splitlines() if line.startswith('{"file"')]
     assert len(answers) == 8
     assert {one["label"] for answer in answers for one in answer["top"]} == {"Basketball", "Biking"}
+
+
+def test_pseudo_labels_are_judged_on_videos_that_the_teacher_never_saw(
+    transcript: Transcript,
+) -> None:
+    printed = transcript.after("motionfit-train pseudo-label my-teacher")
+    assert re.search(r"whole videos: unseen videos +8 ", printed)
 
 
 def test_the_configuration_that_the_readme_shows_is_one(tmp_path: Path) -> None:

@@ -7,12 +7,17 @@ from pathlib import Path
 from rich.console import Console
 
 from motionfit.inference.errors import DatasetError
-from motionfit.training.checkpoint import load_student
+from motionfit.training.checkpoint import CheckpointError, load_student
 from motionfit.training.embeddings import Embedded, embed
 from motionfit.training.manifest import Filter, Row, data_hash, matching, read_dataset
 from motionfit.training.origins import Network, available_device, trained_on
 from motionfit.training.report import Data
 from motionfit.training.row_clusters import group_of
+from motionfit.training.used_videos import FILE, HELD_OUT, TRAINING, read_used
+
+USED = "used"
+OF_TRAINING, OF_HELD_OUT = (f"{USED}={what}" for what in (TRAINING, HELD_OUT))
+"""Choose the videos that the run was trained on, and those that it held out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +59,7 @@ def embed_parts(options: PartsOptions, *, console: Console) -> Parts:
     """Read and embed both parts. Raises CheckpointError or DatasetError."""
     checkpoint = load_student(options.run)
     dataset = read_dataset(options.labelled, lists=options.lists)
-    rows = matching(dataset.rows, options.where)
+    rows = matching(_with_used(dataset.rows, options=options), options.where)
     reference, test = matching(rows, options.reference), matching(rows, options.test)
     check_parts(reference, test=test)
     on_device = replace(checkpoint, model=checkpoint.model.to(available_device()))
@@ -85,6 +90,24 @@ def check_parts(reference: Sequence[Row], *, test: Sequence[Row]) -> None:
             f"of {', '.join(lost)} there are videos to test but none to compare with or learn "
             "from; leave them out with --where"
         )
+
+
+def _with_used(rows: Sequence[Row], *, options: PartsOptions) -> tuple[Row, ...]:
+    """The rows with the column ``used``, which says what the run used each video for: ``training``,
+    ``held_out`` or ``not``. A data set's own column of that name is left as it is.
+    """
+    used = read_used(options.run)
+    if used:
+        return tuple(
+            replace(row, columns={USED: used.get(row.name, "not"), **row.columns}) for row in rows
+        )
+    asked = USED in {one.column for one in (*options.where, *options.reference, *options.test)}
+    if asked and not any(USED in row.columns for row in rows):
+        raise CheckpointError(
+            f"{options.run} has no {FILE} that tells which videos it was trained on and which it "
+            "held out: give its run folder, or choose both parts by columns of the data set"
+        )
+    return tuple(rows)
 
 
 def _data(rows: Sequence[Row], options: PartsOptions, own: Sequence[Filter]) -> Data:

@@ -22,15 +22,20 @@ def probe_command(
     run: Run,
     labelled: Labelled,
     train: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
-            help="Videos to fit the classifier to, as column=value[,value]; several must all hold."
+            help="Videos to fit the classifier to, as column=value[,value]; several must all hold. "
+            "The column used says what the run did with a video: training, held_out or not.",
+            show_default="used=training",
         ),
-    ],
+    ] = None,
     test: Annotated[
-        list[str],
-        typer.Option(help="Videos to test it on, as column=value[,value]."),
-    ],
+        list[str] | None,
+        typer.Option(
+            help="Videos to test it on, in the same form.",
+            show_default="used=held_out",
+        ),
+    ] = None,
     lists: Lists = None,
     where: Where = None,
     clips: Clips = None,
@@ -51,7 +56,7 @@ def probe_command(
     """
     check_new(output)
     require_extra("train", "safetensors", "sklearn", "torch", "torchvision")
-    from motionfit.training.embedded_parts import PartsOptions
+    from motionfit.training.embedded_parts import OF_HELD_OUT, OF_TRAINING, PartsOptions
     from motionfit.training.manifest import parse_filter
     from motionfit.training.probe_report import notes, probe_report, sections, write_probe
     from motionfit.training.provenance import command_line
@@ -62,8 +67,8 @@ def probe_command(
         labelled=labelled,
         lists=lists,
         where=tuple(parse_filter(text) for text in where or ()),
-        reference=tuple(parse_filter(text) for text in train),
-        test=tuple(parse_filter(text) for text in test),
+        reference=tuple(parse_filter(text) for text in train or [OF_TRAINING]),
+        test=tuple(parse_filter(text) for text in test or [OF_HELD_OUT]),
         clips=clips,
         seed=seed,
         command=command_line(["motionfit-train", *sys.argv[1:]]),

@@ -22,13 +22,20 @@ def retrieve_command(
     run: Run,
     labelled: Labelled,
     gallery: Annotated[
-        list[str],
-        typer.Option(help="Videos to search, as column=value[,value]; several must all hold."),
-    ],
+        list[str] | None,
+        typer.Option(
+            help="Videos to search, as column=value[,value]; several must all hold. The column "
+            "used says what the run did with a video: training, held_out or not.",
+            show_default="used=training",
+        ),
+    ] = None,
     queries: Annotated[
-        list[str],
-        typer.Option(help="Videos to search with, as column=value[,value]."),
-    ],
+        list[str] | None,
+        typer.Option(
+            help="Videos to search with, in the same form.",
+            show_default="used=held_out",
+        ),
+    ] = None,
     lists: Lists = None,
     where: Where = None,
     clips: Clips = None,
@@ -51,7 +58,7 @@ def retrieve_command(
     """
     check_new(output)
     require_extra("train", "matplotlib", "safetensors", "torch", "torchvision")
-    from motionfit.training.embedded_parts import PartsOptions
+    from motionfit.training.embedded_parts import OF_HELD_OUT, OF_TRAINING, PartsOptions
     from motionfit.training.manifest import parse_filter
     from motionfit.training.provenance import command_line
     from motionfit.training.retrieval_report import lines, notes, retrieval_report, write_retrieval
@@ -62,8 +69,8 @@ def retrieve_command(
         labelled=labelled,
         lists=lists,
         where=tuple(parse_filter(text) for text in where or ()),
-        reference=tuple(parse_filter(text) for text in gallery),
-        test=tuple(parse_filter(text) for text in queries),
+        reference=tuple(parse_filter(text) for text in gallery or [OF_TRAINING]),
+        test=tuple(parse_filter(text) for text in queries or [OF_HELD_OUT]),
         clips=clips,
         seed=seed,
         command=command_line(["motionfit-train", *sys.argv[1:]]),

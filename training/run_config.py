@@ -4,7 +4,7 @@ Importing this file does not import torch.
 """
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -57,24 +57,30 @@ class Others(Section):
 
 
 class Stages(Section):
-    """In what the trainings differ. Clips of one video count one by one.
+    """In what the trainings differ; the defaults are those of our experiment (METHOD). Clips of one
+    video count one by one.
 
     Random initialisation, for comparison, sees as many as student and fine-tuning together.
     """
 
     teacher_clips: int = Field(
-        default=10_000, ge=1, description="Clips that the teacher is trained on."
+        default=20_000, ge=1, description="Clips that the teacher is trained on."
+    )
+    teacher_crop_area: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.4,
+        description="--crop-area of the teacher: a crop that is enlarged makes motion faster.",
     )
     student_clips: int = Field(
-        default=14_000, ge=1, description="Clips that the student is trained on."
+        default=40_000,
+        ge=1,
+        description="Clips that the student is trained on; more for more unlabelled videos.",
     )
     fine_tuning_clips: int = Field(
         default=6_000, ge=1, description="Clips that the student is fine-tuned on."
     )
-    fine_tuning_learning_rate: float | None = Field(
-        default=None,
-        gt=0,
-        description="--learning-rate of the fine-tuning; the same as of the others if not given.",
+    fine_tuning_learning_rate: Annotated[float, Field(gt=0)] = Field(
+        default=5e-4,
+        description="--learning-rate of the fine-tuning.",
     )
 
 
@@ -152,7 +158,7 @@ class MethodConfig(RunConfig):
             teacher=self.teacher,
             flow=self.flow,
             clip=self.clip,
-            augment=self.augment,
+            augment=self.augment.model_copy(update={"crop_area": self.stages.teacher_crop_area}),
             input=self.input,
             network=self.network,
             train=lasting(self.train, clips=self.stages.teacher_clips),
@@ -178,7 +184,8 @@ class MethodConfig(RunConfig):
         clips, recipe = self.stages.fine_tuning_clips, self.train
         if start is None:
             clips += self.stages.student_clips
-        elif (rate := self.stages.fine_tuning_learning_rate) is not None:
+        else:
+            rate = self.stages.fine_tuning_learning_rate
             recipe = recipe.model_copy(update={"learning_rate": rate})
         return Config(
             data=self.data,

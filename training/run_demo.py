@@ -13,6 +13,7 @@ _VALUES: Mapping[str, Mapping[str, Any]] = {
     "data": {"hold_out_share": 0.0},
     "stages": {
         "teacher_clips": 2_000,
+        "teacher_crop_area": 0.7,
         "student_clips": 9_000,
         "fine_tuning_clips": 1_000,
         "fine_tuning_learning_rate": 3e-4,

@@ -141,7 +141,12 @@ def experiment_schedule_command(
     wanted = experiment.jobs([entry.name for entry in entries])
     outcome = run_chosen(experiment, wanted, at_once=jobs, minutes=minutes)
     chosen = chosen_schedule(write_results(experiment, entries, output))
-    said = "not all schedules are measured yet" if chosen is None else f"chosen: {chosen} clips"
+    said = (
+        "not all schedules are measured yet"
+        if chosen is None
+        else f"chosen: {chosen} clips. The protocol has the arm random-own-schedule once they are "
+        "its own_schedule_clips (benchmarks/experiment/protocol.py)"
+    )
     Console(highlight=False).print(said)
     say_outcome(outcome)
 

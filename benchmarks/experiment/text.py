@@ -276,7 +276,8 @@ def _arm_spent_lines(result: ExperimentResult) -> list[Line]:
 
 
 def _missing(result: ExperimentResult) -> list[str]:
-    if not result.missing:
+    impossible = _impossible(result)
+    if not result.missing and not impossible:
         return ["Everything that the protocol asks for was run."]
     cells_of: dict[str, list[str]] = {}
     for name in result.missing:
@@ -287,8 +288,19 @@ def _missing(result: ExperimentResult) -> list[str]:
     lines = [
         (arm, str(len(cells)), ", ".join(cells) if arm in run else "all")
         for arm, cells in cells_of.items()
-    ]
+    ] + impossible
     return ["Not run:", table([("arm", "cells", "which"), *lines])]
+
+
+def _impossible(result: ExperimentResult) -> list[tuple[str, str, str]]:
+    """Arms of the protocol that no cell can have yet, and why."""
+    protocol = result.protocol
+    unknown = OWN_SCHEDULE in protocol.arms and protocol.own_schedule_clips is None
+    sourceless = CROSS_DOMAIN in protocol.arms and not result.cross_domain
+    return [
+        *([(OWN_SCHEDULE, "-", "its number of clips is not chosen yet")] * unknown),
+        *([(CROSS_DOMAIN, "-", "no source of other videos was given")] * sourceless),
+    ]
 
 
 def _list(sentences: Sequence[str]) -> list[str]:

@@ -24,11 +24,11 @@ from motionfit.training.provenance import git_revision
 
 
 def collect(folder: Path, options: Options, *, command: str) -> ReportResult:
-    """Figures of what is measured so far. Raises ResultError when that is nothing."""
+    """Figures of what is measured so far, timed or not. Raises ResultError when that is nothing."""
     planned = cells(options)
     parts = read_parts(folder, planned)
-    if not any(part.kind == "report-systems" for part in parts):
-        raise ResultError(f"nothing is timed in {folder} yet")
+    if not parts:
+        raise ResultError(f"nothing is measured in {folder} yet")
     untimed = {f"report-{kind}" for kind in PREPARATION}
     timed_parts = tuple(part for part in parts if part.kind not in untimed)
     limits, engines = limit_figures(parts)

@@ -71,7 +71,8 @@ def report_command(
         typer.Option(
             "--prepare",
             help="Only what no clock decides (files of networks, stored flow, accuracy), which may "
-            "run beside other work; then the same command without it does the rest.",
+            "run beside other work; then the same command without it does the rest. Accuracies are "
+            "in its report.json.",
         ),
     ] = False,
     clips: Annotated[int, typer.Option(min=1, max=10, help="Clips of a video.")] = 4,
@@ -133,12 +134,12 @@ def report_command(
     if begun and missing(output, todo):
         refuse_other_run(begun, folder=output)
     failed = run_parts(output, todo, console=stderr)
+    report = collect(output, options, command=shown_command(sys.argv[1:]))
+    write_report(report, output / REPORT)
     if prepare:
         _raise_for(failed)
         stderr.print("prepared: the same command without --prepare measures the rest")
         return
-    report = collect(output, options, command=shown_command(sys.argv[1:]))
-    write_report(report, output / REPORT)
     draw_report(report, others, output)
     show([], first_sentences(report))
     stderr.print(f"wrote {output}/report.html", markup=False)

@@ -9,13 +9,22 @@ from motionfit.benchmarks.report.merge import Other, section_of
 from motionfit.benchmarks.report.pictures import draw
 from motionfit.benchmarks.report.result import ReportResult
 from motionfit.benchmarks.report.text import document
+from motionfit.benchmarks.result import ResultError
 from motionfit.training.whole_files import written_whole
 
 HTML, MARKDOWN = "report.html", "report.md"
 
 
 def draw_report(report: ReportResult, others: Sequence[Other], folder: Path) -> None:
-    """Write report.html, report.md and the pictures into ``folder``, which is made."""
+    """Write report.html, report.md and the pictures into ``folder``, which is made.
+
+    Raises ResultError when nothing of the report is timed.
+    """
+    if not report.systems:
+        raise ResultError(
+            "nothing is timed in this report yet: the command that made it does the rest without "
+            "--prepare. Until then another report can show its accuracies, as --with"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     drawn = draw(report, folder)
     sections = tuple(section_of(one, beside=report) for one in others)

@@ -5,7 +5,7 @@ from pathlib import Path
 from motionfit.benchmarks.engines_table import KINDS, engine_lines
 from motionfit.benchmarks.report.document import Section, section, table
 from motionfit.benchmarks.report.names import accuracy_of, engine_of, full_name
-from motionfit.benchmarks.report.numbers import interval, ms_of, percent, times
+from motionfit.benchmarks.report.numbers import interval, ms_of, percent, points, times
 from motionfit.benchmarks.report.result import KIND, ReportResult, read_report
 from motionfit.benchmarks.report.samples import by_cell
 from motionfit.benchmarks.report.statistics import between_runs, within_rounds
@@ -63,6 +63,8 @@ def _agreement(first: ReportResult, second: ReportResult) -> str:
 
 
 def _of_report(other: ReportResult, *, beside: ReportResult) -> Section:
+    if not other.systems:
+        return _of_prepared(other, beside=beside)
     noisy = f"{other.noisy_parts} of {len(other.parts)} parts ran on a noisy machine."
     quick = " A quick look, no result." if other.quick else ""
     return section(
@@ -82,6 +84,25 @@ def _of_report(other: ReportResult, *, beside: ReportResult) -> Section:
                 )
                 for row in other.rows
                 if row.cell
+            ],
+        ),
+    )
+
+
+def _of_prepared(other: ReportResult, *, beside: ReportResult) -> Section:
+    """Of a report in which nothing is timed."""
+    again = other.networks == beside.networks and other.weights != beside.weights
+    trained = "the same drawing of labels, trained another time" if again else str(other.networks)
+    return section(
+        _title(other, beside=beside),
+        f"{other.created_utc:%Y-%m-%d}: accuracy alone, {other.clips} clips of a video. The "
+        f"networks are those of {trained}.",
+        table(
+            ("system", "right", "more than the student, points"),
+            [
+                (full_name(one.system), percent(one.top1), points(one.difference))
+                for one in other.accuracies
+                if one.clips == other.clips
             ],
         ),
     )

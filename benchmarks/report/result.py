@@ -6,7 +6,7 @@ What is drawn is drawn from such files alone; other machines get sections of the
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime
 
 from motionfit.benchmarks.machine import Machine
 from motionfit.benchmarks.result import Excluded, Result, ResultError, checked, read_json
@@ -191,8 +191,8 @@ class ReportResult(Record):
     scenarios: tuple[ScenarioFigures, ...]
     excluded: tuple[Excluded, ...]
     """What was not timed, and why."""
-    parts: tuple[Result, ...] = Field(min_length=1)
-    """Everything that was timed, sample by sample."""
+    parts: tuple[Result, ...]
+    """Everything that was timed, sample by sample; empty while all is but prepared."""
 
     def system(self, name: str) -> SystemFigures | None:
         """The figures of a system; None when it was not measured."""

@@ -133,7 +133,7 @@ def test_own_schedule_is_chosen_from_the_cells_of_the_rule_alone(tmp_path: Path)
     assert trained == {f"random-{clips}-clips" for clips in PROTOCOL.schedules}
     means = {one.arm: sum(one.per_cell.values()) / 4 for one in result.summaries}
     best = max(PROTOCOL.schedules, key=lambda clips: means[f"random-{clips}-clips"])
-    assert f"chosen: {best} clips" in done.output
+    assert f"chosen: {best} clips. The protocol has the arm" in done.output
 
 
 def test_no_choice_is_made_before_all_is_measured(tmp_path: Path) -> None:

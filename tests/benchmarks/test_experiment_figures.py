@@ -263,10 +263,19 @@ def test_the_report_is_drawn_from_the_results_file_alone(tmp_path: Path) -> None
     assert EXPLORED not in main
     assert "| labels3/mars | 2 | split2-seed4, split3-seed4 |" in text
     assert "| labels3/mers | 2 | all |" in text
+    assert "| random-own-schedule | - | its number of clips is not chosen yet |" in text
+    assert "| cross-domain | - | no source of other videos was given |" in text
+    assert "Everything that the protocol asks for was run." not in text
     assert primary_sentence(result()) in text
     for picture in ("arms.png", "curve.png"):
         assert f"]({picture})" in text
         assert (tmp_path / "out" / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_report_says_so_when_all_was_run() -> None:
+    chosen = TWO_SEEDS.model_copy(update={"own_schedule_clips": 10_000})
+    whole = result(missing=(), protocol=chosen, cross_domain=("tennis7",))
+    assert "Everything that the protocol asks for was run." in markdown(whole, pictures=())
 
 
 def test_the_verdict_is_that_of_the_interval() -> None:

@@ -23,6 +23,9 @@ from motionfit.benchmarks.experiment.protocol import (
     entries,
 )
 from motionfit.training.cli import app
+from motionfit.training.config import Clip, Recipe
+from motionfit.training.run_config import Labels, Stages
+from motionfit.training.stage_config import Flow
 
 DATA = Path("/videos")
 OTHER = Path("/others")
@@ -60,6 +63,23 @@ def groups(job: Job) -> set[str]:
 
 def stage(name: str, *, jobs: tuple[Job, ...]) -> Job:
     return next(job for job in jobs if job.stage == name)
+
+
+def test_the_defaults_of_all_stages_in_one_command_are_the_protocol_s() -> None:
+    stages = Stages()
+    for name in ("teacher_clips", "student_clips", "fine_tuning_clips"):
+        assert getattr(stages, name) == getattr(PROTOCOL, name)
+    assert option_of(PROTOCOL.teacher, "--crop-area") == str(stages.teacher_crop_area)
+    slow, usual = (
+        float(option_of(flags, "--learning-rate"))
+        for flags in (PROTOCOL.fine_tuning, PROTOCOL.common)
+    )
+    assert stages.fine_tuning_learning_rate / Recipe().learning_rate == pytest.approx(slow / usual)
+    defaults = {**dict(Clip()), **dict(Flow()), **dict(Labels())}
+    for flags in (PROTOCOL.clip, PROTOCOL.view, PROTOCOL.flow, PROTOCOL.grid, PROTOCOL.labels):
+        for name, value in zip(flags[::2], flags[1::2], strict=True):
+            default = defaults[name.removeprefix("--").replace("-", "_")]
+            assert type(default)(value) == default, name
 
 
 def test_the_primary_comparison_of_all_seeds_and_splits_comes_first() -> None:

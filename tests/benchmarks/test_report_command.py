@@ -14,6 +14,8 @@ import pytest
 
 from motionfit.benchmarks.figures import look_up, read_quotable
 from motionfit.benchmarks.report.begun import BEGUN, read_begun, refuse_other_run
+from motionfit.benchmarks.report.names import full_name
+from motionfit.benchmarks.report.numbers import percent
 from motionfit.benchmarks.report.options import trained_networks
 from motionfit.benchmarks.report.result import ReportResult, read_report
 from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE
@@ -185,7 +187,10 @@ def test_networks_trained_later_take_no_part_and_changed_ones_are_refused(
 
 
 def test_the_preparation_measures_nothing_that_a_clock_decides(
-    bench: Bench, report_runs: TinyExperiment, tmp_path: Path
+    bench: Bench,
+    report_runs: TinyExperiment,
+    resumed: tuple[Path, dict[str, int]],
+    tmp_path: Path,
 ) -> None:
     output = tmp_path / "report"
     done = bench(*arguments(report_runs, output), "--prepare")
@@ -193,7 +198,22 @@ def test_the_preparation_measures_nothing_that_a_clock_decides(
     names = {path.name.partition("-")[0] for path in output.glob("parts/*.json")}
     assert names == {"files.0.json", "accuracy"}
     assert "about 1 min" in done.stderr
-    assert not (output / "report.json").exists()
+    prepared = read_report(output / "report.json")
+    assert (prepared.systems, prepared.parts) == ((), ())
+    student = prepared.accuracy(REFERENCE.name)
+    assert student is not None
+    drawn = bench("report-draw", output / "report.json", "-o", tmp_path / "drawn")
+    assert drawn.returncode == 1
+    assert "nothing is timed in this report yet" in drawn.stderr
+    assert not (tmp_path / "drawn").exists()
+    beside = bench(
+        "report-draw", resumed[0] / "report.json", "--with", output / "report.json", "-o",
+        tmp_path / "drawn",
+    )  # fmt: skip
+    assert beside.returncode == 0, beside.stderr
+    written = (tmp_path / "drawn" / "report.md").read_text()
+    assert "accuracy alone" in written
+    assert f"| {full_name(REFERENCE.name)} | {percent(student.top1)} |" in written
 
 
 def test_nothing_to_time_is_wrong_use(bench: Bench, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -94,16 +95,31 @@ def test_a_motion_teacher_labels_the_clips_that_flow_was_computed_for(
     assert len(labels.videos) == 12 * 3
     assert labels.record["flow"] == FLOW.to_json()
     assert len(list((tmp_path / "flow").glob("*.flow"))) == 12
-    again, _ = labelled(
-        motion,
-        dataset,
-        tmp_path / "only",
-        flow=tmp_path / "flow",
-        where=(parse_filter("group=g1"),),
-    )
-    assert len(again.videos) == 4 * 3
     assert quality.seen is not None  # the run saw no video, so nobody can say which
     assert quality.unseen is None
+
+
+def test_the_labels_of_two_halves_are_those_of_the_whole(
+    motion: Path, dataset: Path, tmp_path: Path
+) -> None:
+    def targets(*where: str) -> dict[tuple[str, int], NDArray[np.float32]]:
+        labels, _ = labelled(
+            motion,
+            dataset,
+            tmp_path / f"of-{'-'.join(where)}",
+            flow=tmp_path / "flow",
+            where=tuple(map(parse_filter, where)),
+        )
+        pieces = zip(labels.videos, labels.starts_us.tolist(), strict=True)
+        return dict(zip(pieces, labels.targets, strict=True))
+
+    whole = targets()
+    halves = (targets("group=g1"), targets("group=g0,g2"))
+    assert [len(half) for half in halves] == [4 * 3, 8 * 3]
+    together = halves[0] | halves[1]
+    assert together.keys() == whole.keys()
+    for piece, target in whole.items():
+        np.testing.assert_allclose(together[piece], target, atol=1e-4)
 
 
 def test_other_labels_of_the_same_predictions_read_no_video(

@@ -158,6 +158,30 @@ def test_a_probe_tells_colours_apart_by_features_that_nobody_trained(
         assert "top-1 at 12 fps" in text
 
 
+def test_a_run_tells_which_videos_it_was_trained_on_and_which_it_held_out(
+    run: Path, dataset: Path, tmp_path: Path
+) -> None:
+    own = shutil.copytree(run, tmp_path / "own")
+    groups = [
+        matching(read_manifest(dataset), [parse_filter(f"group={group}")])
+        for group in ("g0,g1", "g2")
+    ]
+    write_used(own, training=groups[0], held_out=groups[1])
+    retrieved = run_command("retrieve", own, "--labelled", dataset, "-o", tmp_path / "near")
+    assert retrieved.exit_code == 0, retrieved.output
+    found = RetrievalReport.model_validate_json((tmp_path / "near" / "retrieval.json").read_text())
+    assert (found.gallery.where, found.gallery.videos) == (("used=training",), 8)
+    assert (found.queries.where, found.queries.videos) == (("used=held_out",), 4)
+    probed = run_command("probe", own, "--labelled", dataset, "-o", tmp_path / "probe")
+    assert probed.exit_code == 0, probed.output
+    report = ProbeReport.model_validate_json((tmp_path / "probe" / "probe.json").read_text())
+    assert [outcome.group for outcome in report.accuracy.outcomes] == ["g2"] * 4
+    for command in ("retrieve", "probe"):
+        refused = run_command(command, own / CHECKPOINT, "--labelled", dataset)
+        assert isinstance(refused.exception, CheckpointError)
+        assert "no videos.csv" in str(refused.exception)
+
+
 def test_unreadable_videos_are_named_and_left_out(run: Path, dataset: Path, tmp_path: Path) -> None:
     lines = ["path,label,part"]
     for label in ("blue", "red"):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,7 @@ KILLED = {
     "pseudo-label": (f"{PSEUDO_LABEL}/{PREDICTIONS}", f"{PSEUDO_LABEL}/{LABELS}"),
     "student": (f"{STUDENT}/{STATE}", f"{STUDENT}/{CHECKPOINT}"),
     "fine-tune": (f"{FINE_TUNED}/{STATE}", f"{FINE_TUNED}/{CHECKPOINT}"),
+    "random": (f"{RANDOM}/{STATE}", f"{RANDOM}/{CHECKPOINT}"),
 }
 
 
@@ -105,17 +107,22 @@ def test_a_run_that_was_killed_in_every_stage_ends_with_the_same_bits(
     arguments: list[str | Path] = ["-o", run, *parts_of(dataset), *SMALL]
     for begun, done in KILLED.values():
         with start(*arguments) as process:
-            wait_for(run / begun, process)
+            wait_for((run / begun).exists, process)
             process.send_signal(signal.SIGKILL)
         assert not (run / done).exists()
         arguments = ["--resume", "-o", run]
+    before = (run / RANDOM / STATE).stat().st_mtime_ns
     with start(*arguments) as process:
-        wait_for(run / RANDOM / STATE, process)
+        wait_for(lambda: (run / RANDOM / STATE).stat().st_mtime_ns > before, process)
         process.send_signal(signal.SIGINT)
         printed = process.communicate(timeout=MOST_SECONDS)[1]
     assert process.returncode == 130
     assert f"go on with:  motionfit-train run --resume -o {run}" in printed
     assert "Traceback" not in printed
+    with start(*arguments) as process:
+        wait_for((run / RANDOM / CHECKPOINT).exists, process)  # then it is evaluated
+        process.send_signal(signal.SIGKILL)
+    assert not (run / JSON).exists()
     status, printed = outcome(*arguments)
     assert status == 0, printed
     assert "student: done before" in printed
@@ -128,9 +135,9 @@ def test_a_run_that_was_killed_in_every_stage_ends_with_the_same_bits(
     assert results[0] == results[1]
 
 
-def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
+def wait_for(there: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
     deadline = time.monotonic() + MOST_SECONDS
-    while not path.exists():
+    while not there():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -210,6 +217,33 @@ def test_a_teacher_may_see_pictures_and_held_out_videos_be_measured_on(
     assert load_checkpoint(tmp_path / "run" / FINE_TUNED).labels == ("blue", "red")
     assert not (tmp_path / "run" / "flow").exists()
     assert result.warnings[0] == "4 of the 4 test videos are among the unlabelled ones"
+
+
+def test_the_demonstration_does_all_stages_on_its_own_videos(tmp_path: Path) -> None:
+    few = (
+        "from motionfit.training import cli, demo_videos, run; "
+        "run.DemoSize = lambda: demo_videos.DemoSize(labelled=2, unlabelled=2, test=2); cli.main()"
+    )
+    small = ["--width", "0.05", "--workers", "0", "--batch-size", "4"]
+    for stage in ("teacher", "student", "fine-tuning"):
+        small += [f"--{stage}-clips", "8"]
+    run = tmp_path / "demo-run"
+    done = subprocess.run(
+        [sys.executable, "-c", few, "run", "--demo", "-o", str(run), *small],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=MOST_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "making the videos of the demonstration" in done.stderr
+    assert "MotionFit: 16 clips" in done.stdout
+    result = RunResult.model_validate(json.loads((run / JSON).read_text()))
+    classes = len(result.classes)
+    assert (result.labelled_videos, result.videos) == (2 * classes, 2 * classes)
+    config = read_config(run / CONFIG, {}, kind=MethodConfig)
+    assert (config.network.width, config.stages.student_clips) == (0.05, 8)  # the flags
+    assert (config.flow.grid_clips, config.augment.flip) == (4, False)  # the demonstration's
 
 
 def test_the_demonstration_makes_its_own_videos(tmp_path: Path) -> None:

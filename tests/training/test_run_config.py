@@ -19,29 +19,27 @@ def config(**sections: dict[str, Any]) -> MethodConfig:
 
 def test_each_training_gets_the_common_values_and_clips_of_its_own() -> None:
     whole = config(
-        stages={"teacher_clips": 10, "student_clips": 20, "fine_tuning_clips": 30},
+        stages={
+            **{"teacher_clips": 10, "student_clips": 20, "fine_tuning_clips": 30},
+            **{"teacher_crop_area": 0.6, "fine_tuning_learning_rate": 0.1},
+        },
         train={"learning_rate": 0.5, "seed": 7},
         network={"width": 0.5},
-        augment={"flip": False},
+        augment={"flip": False, "crop_area": 0.3},
     )
     teacher = whole.placed_in(Path("run")).for_teacher()
     student = whole.for_student(labels=Path("labels.parquet"))
     fine_tuned, random = whole.for_fit(start=Path("student")), whole.for_fit(start=None)
     trainings = (teacher, student, fine_tuned, random)
     assert [one.train.clips_seen for one in trainings] == [10, 20, 30, 20 + 30]
-    assert {(one.train.learning_rate, one.train.seed) for one in trainings} == {(0.5, 7)}
+    assert [one.train.learning_rate for one in trainings] == [0.5, 0.5, 0.1, 0.5]
+    assert [one.augment.crop_area for one in trainings] == [0.6, 0.3, 0.3, 0.3]
+    assert {one.train.seed for one in trainings} == {7}
     assert not any(one.augment.flip for one in trainings)
     assert teacher.network.width == student.model.width == random.model.width == 0.5
     assert (fine_tuned.model.start, random.model.start) == ("student", None)
     assert (teacher.data, fine_tuned.data) == (whole.data, whole.data)
     assert student.source.unlabelled == Path("many")
-
-
-def test_fine_tuning_may_learn_more_slowly_than_the_others() -> None:
-    whole = config(train={"learning_rate": 0.5}, stages={"fine_tuning_learning_rate": 0.1})
-    assert whole.for_fit(start=Path("student")).train.learning_rate == 0.1
-    others = (whole.for_fit(start=None), whole.for_student(labels=Path("labels.parquet")))
-    assert {one.train.learning_rate for one in others} == {0.5}
 
 
 def test_each_training_has_its_own_length_and_the_limits_of_any_other() -> None:
