@@ -1,6 +1,7 @@
 """The command does what it is asked for, writes what is done, and names what failed."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from motionfit import training
+from motionfit.benchmarks.cli import app
 from motionfit.benchmarks.experiment import course
 from motionfit.benchmarks.experiment.command import (
     experiment_command,
@@ -48,6 +51,25 @@ def test_only_what_matches_is_run_and_the_rest_is_named_as_missing(tmp_path: Pat
     assert result.primary is None
     assert ONE not in result.missing
     assert "split2-seed0-labels3/motionfit" in result.missing
+
+
+def commands_of_method() -> list[list[str]]:
+    text = (Path(training.__path__[0]) / "METHOD.md").read_text().replace("\\\n", "")
+    lines = [line for line in text.splitlines() if line.startswith("motionfit-bench experiment")]
+    return [shlex.split(line)[1:] for line in lines]
+
+
+@pytest.mark.parametrize("command", commands_of_method(), ids=" ".join)
+def test_the_commands_that_method_names_are_commands(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("ucf101_10", "tennis7", "fight_surv", "pushup2", "weizmann10"):
+        (tmp_path / name).mkdir()
+    again = [] if command[0] == "experiment-schedule" else ["--dry-run"]
+    done = CliRunner().invoke(app, [*command, *again], env={"COLUMNS": "100"})
+    assert done.exit_code == 0, done.output
+    assert ("jobs left" if again else "chosen: ") in done.output
 
 
 def test_failures_are_named_after_the_results_are_written(tmp_path: Path) -> None:
