@@ -17,7 +17,7 @@ from rich.console import Console
 
 from motionfit.benchmarks.report.parts import PARTS, Part, missing
 from motionfit.benchmarks.report.plan import Cell
-from motionfit.benchmarks.result import read_json
+from motionfit.benchmarks.result import ResultError, read_json
 from motionfit.training.whole_files import written_whole
 
 WORKER = "motionfit.benchmarks.report.worker"
@@ -41,7 +41,8 @@ class Failed:
 def run_parts(folder: Path, parts: tuple[Part, ...], *, console: Console) -> tuple[Failed, ...]:
     """Measure those that are missing. Progress, and the time left, go to ``console`` line by line.
 
-    Stopped or killed, it goes on with the part it was at when it is called again.
+    Stopped or killed, it goes on with the part it was at when it is called again. Raises
+    ResultError when the files that all other parts read cannot be made.
     """
     (folder / PARTS).mkdir(parents=True, exist_ok=True)
     todo = missing(folder, parts)
@@ -53,6 +54,8 @@ def run_parts(folder: Path, parts: tuple[Part, ...], *, console: Console) -> tup
         console.print(f"{cell.name}, process {process + 1} of {cell.processes}{left}")
         begun = time.monotonic()
         if words := _run(folder, cell, process):
+            if cell.kind == "files":
+                raise ResultError(f"what is to be timed cannot be prepared: {words}")
             failed.append(Failed(name=f"{cell.name}.{process}", words=words))
             console.print(f"  failed: {words}", markup=False)
         spent[f"{cell.kind}/{cell.name}"] = time.monotonic() - begun

@@ -216,6 +216,15 @@ def test_the_preparation_measures_nothing_that_a_clock_decides(
     assert f"| {full_name(REFERENCE.name)} | {percent(student.top1)} |" in written
 
 
+def test_a_video_that_cannot_be_read_ends_it_at_once(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    done = bench("report", "-o", tmp_path / "report", "--quick", tmp_path / "broken.mp4")
+    assert done.returncode == 1
+    assert done.stderr.count("process 1 of") == 1
+    assert "cannot be prepared: error: got a file" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
 def test_nothing_to_time_is_wrong_use(bench: Bench, tmp_path: Path) -> None:
     done = bench("report", "-o", tmp_path / "report")
     assert done.returncode == 2
