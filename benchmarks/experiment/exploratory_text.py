@@ -23,8 +23,8 @@ def exploratory_text(result: ExperimentResult) -> list[str]:
     variants = result.protocol.exploratory
     return [
         "## Exploratory: one drawing of labels",
-        f"Top-1 of students, fine-tuned, in the cell {cell} alone: it suggests and does not show, "
-        "and differences of a few points mean nothing.",
+        f"Top-1 in the cell {cell} alone: it suggests and does not show, and differences of a few "
+        "points mean nothing.",
         *_generators([one for one in variants if one.teacher is not None], shares),
         *_granularities([one for one in variants if one.labels is not None], shares),
     ]
@@ -42,7 +42,7 @@ def _generators(variants: Sequence[Variant], shares: Shares) -> list[str]:
         for modality, name in GENERATORS.items()
     ]
     return [
-        "By generator and by R, the clips of a video that share a loss. Each generator sees as "
+        "The generators themselves, by R, the clips of a video that share a loss. Each sees as "
         f"many clips, {', '.join(map(str, steps))} in a step.",
         markdown_table(lines, head=("generator", *(f"R = {clips}" for clips in columns))),
     ]
@@ -57,7 +57,7 @@ def _granularities(variants: Sequence[Variant], shares: Shares) -> list[str]:
         *((_option(one.labels, "--granularity"), _share(shares, one.arm)) for one in variants),
     ]
     return [
-        "By what gets a pseudo-label of its own.",
+        "Students, fine-tuned, by what gets a pseudo-label of its own.",
         markdown_table(lines, head=("granularity", "top-1")),
     ]
 

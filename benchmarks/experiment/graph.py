@@ -9,12 +9,13 @@ The jobs run in the experiment's folder, RUNS, and name files in it by relative 
     .../STAGE.log, .../STAGE.job.json        what a job printed; its command, and its seconds
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from motionfit.benchmarks.experiment.protocol import (
+    APPEARANCE_NETWORK,
     CROSS_DOMAIN,
     FLOW_NETWORK,
     MOTIONFIT,
@@ -125,13 +126,11 @@ class Stages:
                 clips=clips,
                 flags=self.protocol.random,
             )
-        motion, appearance = (_generator(modality) for modality in ("flow", "rgb"))
+        if generator := self._generators.get(arm):
+            return self._teacher(generator)
+        motion = _generator("flow")
         own = self._source()
         match arm:
-            case "flow-network":
-                return self._teacher(motion)
-            case "appearance-network":
-                return self._teacher(appearance)
             case "motionfit-not-fine-tuned":
                 return self._student(MOTIONFIT, labels=self._labels(motion), source=own)
             case "supervised":
@@ -182,6 +181,15 @@ class Stages:
         if arm not in usual | changed:
             raise ValueError(f"there is no arm {arm}")
         return (usual | changed)[arm]
+
+    @property
+    def _generators(self) -> Mapping[str, Variant]:
+        """The arms that are generators themselves."""
+        return {
+            FLOW_NETWORK: _generator("flow"),
+            APPEARANCE_NETWORK: _generator("rgb"),
+            **{one.arm: one for one in self.protocol.exploratory if one.teacher is not None},
+        }
 
     def _teacher(self, variant: Variant) -> Job:
         protocol = self.protocol
@@ -294,6 +302,7 @@ class Stages:
         )
 
     def _watched(self, arm: str, network: Job) -> Job:
+        generator = self._generators.get(arm)
         name = f"{self.cell.name}/{arm}.{self.on}"
         groups = self.protocol.validation if self.on == "validation" else self.cell.split.test
         return Job(
@@ -303,7 +312,7 @@ class Stages:
                 *(network.name, "--labelled", str(self.data), "--where", _where(groups)),
                 *(
                     ("--flow", FLOW)
-                    if arm == FLOW_NETWORK
+                    if generator is not None and generator.modality == "flow"
                     else ("--clips", str(self.protocol.test_clips))
                 ),
                 *("-o", f"{name}.json"),

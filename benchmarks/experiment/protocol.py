@@ -54,7 +54,7 @@ _DEALT = 3
 
 
 class Variant(Record):
-    """MotionFit with one thing changed."""
+    """MotionFit with one thing changed; a generator is measured itself, labels by their student."""
 
     arm: str
     modality: Modality

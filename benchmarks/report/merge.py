@@ -96,7 +96,7 @@ def _of_prepared(other: ReportResult, *, beside: ReportResult) -> Section:
     return section(
         _title(other, beside=beside),
         f"{other.created_utc:%Y-%m-%d}: accuracy alone, {other.clips} clips of a video. The "
-        f"networks are those of {trained}.",
+        f"networks are those of {trained}.{_alike(other, beside=beside)}",
         table(
             ("system", "right", "more than the student, points"),
             [
@@ -105,6 +105,19 @@ def _of_prepared(other: ReportResult, *, beside: ReportResult) -> Section:
                 if one.clips == other.clips
             ],
         ),
+    )
+
+
+def _alike(other: ReportResult, *, beside: ReportResult) -> str:
+    """Whether the networks of two reports name the same videos rightly."""
+    mine = {(one.system, one.clips): one.right for one in beside.accuracies}
+    both = [(one.right, mine.get((one.system, one.clips))) for one in other.accuracies]
+    alike = [right == own for right, own in both if own is not None]
+    if not alike:
+        return ""
+    return (
+        f" Of {len(alike)} systems that both reports have, {sum(alike)} are right on the very same "
+        "videos here and there."
     )
 
 

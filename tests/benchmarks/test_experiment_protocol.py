@@ -188,6 +188,9 @@ def test_what_is_explored_differs_in_generator_or_granularity_alone() -> None:
         assert option(teacher, "--loss-clips") == str(clips)
         assert int(last_option(teacher, "--batch-size")) % clips == 0
         assert option(teacher, "--clips-seen") == str(PROTOCOL.teacher_clips)
+        watched = stage(f"{modality}-generator-R{clips}.test", jobs=jobs)
+        assert watched.needs == (teacher,)
+        assert ("--flow" in watched.arguments) is (modality == "flow")
     own = stage("labels-flow", jobs=jobs)
     for granularity in ("video", "tsn", "actionbytes"):
         labels = stage(f"labels-granularity-{granularity}", jobs=jobs)

@@ -213,6 +213,7 @@ def test_the_preparation_measures_nothing_that_a_clock_decides(
     assert beside.returncode == 0, beside.stderr
     written = (tmp_path / "drawn" / "report.md").read_text()
     assert "accuracy alone" in written
+    assert "Of 2 systems that both reports have, 2 are right on the very same videos" in written
     assert f"| {full_name(REFERENCE.name)} | {percent(student.top1)} |" in written
 
 
