@@ -27,6 +27,7 @@ def running(own: set[int]) -> Iterator[None]:
         own.clear()
         own.update(_children() - others)
         _signal(own, signal.SIGSTOP)
+        _wait_until_they_stand(own)
 
 
 def release(own: set[int]) -> None:
@@ -37,6 +38,13 @@ def release(own: set[int]) -> None:
 
 def _children() -> set[int]:
     return {process.pid for process in active_children() if process.pid is not None}
+
+
+def _wait_until_they_stand(stopped: set[int]) -> None:
+    """A stopped process may run on for a moment. One that ended instead stands too."""
+    for pid in stopped:
+        with suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
 
 def _signal(processes: set[int], number: signal.Signals) -> None:
