@@ -224,7 +224,7 @@ def test_processor_time_is_limited_for_each_video_anew(made_clip_path: Path) -> 
 
 
 def test_processor_time_is_limited_for_each_chunk_of_windows_anew(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.mp4", even_times(600, 25))
+    path = write_video(tmp_path / "a.mp4", even_times(1_500, 25))
     spec = ClipSpec(num_frames=8, frame_rate=10.0, short_side=224, crop=224)
     limits = DecodeLimits(cpu_seconds=0.4, timeout_seconds=PATIENCE_SECONDS)
     with DecoderProcess(limits=limits) as decoder:
