@@ -129,6 +129,8 @@ def test_what_is_shown_is_what_the_server_said(open_page: Open, real_video: Path
     video = answer.video
     expect(page.locator("#read")).to_contain_text(f"{video.width}\u00a0×\u00a0{video.height}")
     page.get_by_text("The server's answer as JSON").click()
+    expect(page.locator("#raw pre")).to_be_visible()
+    expect(page.locator("#raw pre")).to_contain_text("}")
     raw = json.loads(page.locator("#raw pre").inner_text())
     assert AnswerBody.model_validate(raw) == answer
 
