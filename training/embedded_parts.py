@@ -13,9 +13,8 @@ from motionfit.training.manifest import Filter, Row, data_hash, matching, read_d
 from motionfit.training.origins import Network, available_device, trained_on
 from motionfit.training.report import Data
 from motionfit.training.row_clusters import group_of
-from motionfit.training.used_videos import FILE, HELD_OUT, TRAINING, read_used
+from motionfit.training.used_videos import FILE, HELD_OUT, TRAINING, USED, read_used
 
-USED = "used"
 OF_TRAINING, OF_HELD_OUT = (f"{USED}={what}" for what in (TRAINING, HELD_OUT))
 """Choose the videos that the run was trained on, and those that it held out."""
 

@@ -12,6 +12,8 @@ from motionfit.training.manifest import Row
 from motionfit.training.whole_files import written_whole
 
 FILE = "videos.csv"
+USED = "used"
+"""The column that says what a video was used for."""
 TRAINING, HELD_OUT = "training", "held_out"
 
 
@@ -22,7 +24,7 @@ def write_used(run: Path, *, training: Sequence[Row], held_out: Sequence[Row]) -
         unfinished.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(["path", "label", "used"])
+        writer.writerow(["path", "label", USED])
         writer.writerows((row.name, row.label, TRAINING) for row in training)
         writer.writerows((row.name, row.label, HELD_OUT) for row in held_out)
 
@@ -31,7 +33,7 @@ def read_used(run: Path) -> Mapping[str, str]:
     """Each video's name and what the run used it for; empty when ``run`` is a checkpoint alone."""
     try:
         with (run / FILE).open(encoding="utf-8", newline="") as file:
-            return {line["path"]: line["used"] for line in csv.DictReader(file)}
+            return {line["path"]: line[USED] for line in csv.DictReader(file)}
     except (FileNotFoundError, NotADirectoryError):
         return {}
 
