@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,17 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import track
 
 from motionfit.inference.bundle import sha256_of
-from motionfit.inference.errors import DatasetError, VideoError
+from motionfit.inference.errors import DatasetError
 from motionfit.training.checkpoint import CHECKPOINT, Checkpoint, CheckpointError, load_student
+from motionfit.training.frame_rates import stored_rates
 from motionfit.training.manifest import Filter, Row, data_hash, matching, read_dataset
 from motionfit.training.provenance import git_revision, versions
-from motionfit.training.read_ahead import read_ahead
 from motionfit.training.recipe import recipe_of
 from motionfit.training.report import Data, Model, Report, report_of
-from motionfit.training.retime import other_rate, rates_by_frequency, stored_rate
+from motionfit.training.retime import other_rate, rates_by_frequency
 from motionfit.training.used_videos import HELD_OUT, TRAINING, held_out_of, read_used
 from motionfit.training.watching import Looks, check_labels, see
 
@@ -107,12 +105,7 @@ def retime_targets(
 
     None for a video that has ``rate`` already. Raises DatasetError when that is every video.
     """
-    found: list[Fraction | None] = []
-    with closing(read_ahead([(row, None) for row in rows], stored_rate)) as read:
-        for _, own in track(
-            read, description="looking at frame rates", total=len(rows), console=console
-        ):
-            found.append(None if isinstance(own, VideoError) else own)
+    found = stored_rates(rows, console=console)
     choices = rates_by_frequency(found) if rate is None else (rate,)
     targets = [other_rate(own, choices=choices) for own in found]
     if not any(targets):

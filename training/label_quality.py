@@ -49,6 +49,18 @@ class Agreement(Record):
     """Normalised mutual information, by the mean of both entropies."""
 
 
+class RateAgreement(Record):
+    """The videos of one native frame rate."""
+
+    frame_rate: float
+    """Frames per second, rounded to 0.01."""
+    labels: tuple[str, ...]
+    """The true classes that have videos of this rate."""
+    videos: Agreement
+    """Of whole videos of this rate, when only ``labels`` may be answered: knowing the rate is then
+    no help. Clusters have no such choice, and are compared within the rate alone."""
+
+
 class Truth(Record):
     """What is known of some videos."""
 
@@ -56,6 +68,7 @@ class Truth(Record):
     """Of single pieces of video."""
     videos: Agreement
     """Of whole videos, by the mean of the targets of their pieces."""
+    per_frame_rate: tuple[RateAgreement, ...] = ()
 
 
 class Quality(Record):
@@ -99,17 +112,19 @@ def judge_labels(
     rows: Sequence[Row],
     *,
     seen: frozenset[str] | None,
+    frame_rates: Mapping[str, float],
     unreadable: Sequence[Unreadable],
     command: str,
 ) -> Quality:
     """The report on ``labels`` of the videos ``rows``, of which the teacher has ``seen`` some.
 
-    ``seen`` None: nobody knows which.
+    ``seen`` None: nobody knows which. ``frame_rates``: frames per second of the videos whose true
+    class is known, as far as their files state it.
     """
     shares = labels.targets.mean(axis=0, dtype=np.float64)
     counts = np.bincount(labels.best, minlength=len(labels.labels))
     clusters = labels.record["kind"] == "clusters"
-    truth = _known(rows, classes=labels.record["teacher_labels"], clusters=clusters)
+    truth = true_classes(labels, rows)
     of_seen = {name: t for name, t in truth.items() if seen is None or name in seen}
     of_others = {name: t for name, t in truth.items() if name not in of_seen}
     return Quality(
@@ -129,8 +144,8 @@ def judge_labels(
         else 1.0,
         mean_confidence=float(labels.confidence.mean()),
         mean_entropy=None if clusters else float(labels.entropy.mean()),
-        unseen=_truth(labels, of_others),
-        seen=_truth(labels, of_seen),
+        unseen=_truth(labels, of_others, frame_rates=frame_rates),
+        seen=_truth(labels, of_seen, frame_rates=frame_rates),
         unreadable=tuple(f"{one.name}: {one.reason}" for one in unreadable),
         warnings=(SEEN_UNKNOWN,) if seen is None else (),
     )
@@ -149,16 +164,18 @@ def agreement(answers: NDArray[np.int64], truth: NDArray[np.int64], *, clusters:
     )
 
 
-def _known(rows: Sequence[Row], *, classes: Sequence[str], clusters: bool) -> Mapping[str, int]:
-    """The videos whose true class is one that the teacher knows, and its number; for clusters,
-    which have nothing to do with the teacher's classes, those with any true class.
+def true_classes(labels: PseudoLabels, rows: Sequence[Row]) -> Mapping[str, str]:
+    """The class of each video of which one is known that the teacher knows; for clusters, which
+    have nothing to do with the teacher's classes, of each that has any.
     """
-    known = sorted({row.label for row in rows} - {UNKNOWN}) if clusters else classes
-    numbers = {label: number for number, label in enumerate(known)}
-    return {row.name: numbers[row.label] for row in rows if row.label in numbers}
+    clusters = labels.record["kind"] == "clusters"
+    known = {row.label for row in rows} if clusters else set(labels.record["teacher_labels"])
+    return {row.name: row.label for row in rows if row.label in known - {UNKNOWN}}
 
 
-def _truth(labels: PseudoLabels, truth: Mapping[str, int]) -> Truth | None:
+def _truth(
+    labels: PseudoLabels, truth: Mapping[str, str], *, frame_rates: Mapping[str, float]
+) -> Truth | None:
     """How right the labels of the videos in ``truth`` are; None when they have none."""
     pieces: dict[str, list[int]] = defaultdict(list)
     for piece, video in enumerate(labels.videos):
@@ -167,17 +184,43 @@ def _truth(labels: PseudoLabels, truth: Mapping[str, int]) -> Truth | None:
     if not pieces:
         return None
     clusters = labels.record["kind"] == "clusters"
-    of_videos = [labels.targets[own].mean(axis=0, dtype=np.float64) for own in pieces.values()]
-    flat = np.concatenate([np.array(own, np.int64) for own in pieces.values()])
+    names = sorted(set(truth.values())) if clusters else labels.record["teacher_labels"]
+    classes = np.array([names.index(truth[video]) for video in pieces], np.int64)
+    own = list(pieces.values())
+    flat = np.concatenate(own)
+    targets = np.stack([labels.targets[places].mean(axis=0, dtype=np.float64) for places in own])
+    rates = np.array([round(frame_rates.get(video, 0.0), 2) for video in pieces])
     return Truth(
         pieces=agreement(
-            labels.best[flat],
-            np.array([truth[labels.videos[piece]] for piece in flat], np.int64),
-            clusters=clusters,
+            labels.best[flat], np.repeat(classes, list(map(len, own))), clusters=clusters
         ),
-        videos=agreement(
-            np.stack(of_videos).argmax(axis=1).astype(np.int64),
-            np.array([truth[video] for video in pieces], np.int64),
-            clusters=clusters,
+        videos=agreement(targets.argmax(axis=1), classes, clusters=clusters),
+        per_frame_rate=tuple(
+            _within(
+                targets[rates == rate],
+                classes[rates == rate],
+                frame_rate=float(rate),
+                names=names,
+                clusters=clusters,
+            )
+            for rate in sorted(set(rates) - {0.0})
         ),
+    )
+
+
+def _within(
+    targets: NDArray[np.float64],
+    classes: NDArray[np.int64],
+    *,
+    frame_rate: float,
+    names: Sequence[str],
+    clusters: bool,
+) -> RateAgreement:
+    """Of the videos of one rate: targets (N, labels), classes (N,) numbers of ``names``."""
+    own = np.unique(classes)
+    best = targets.argmax(axis=1) if clusters else own[targets[:, own].argmax(axis=1)]
+    return RateAgreement(
+        frame_rate=frame_rate,
+        labels=tuple(names[number] for number in own),
+        videos=agreement(best, classes, clusters=clusters),
     )

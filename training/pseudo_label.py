@@ -23,7 +23,8 @@ from motionfit.training.cache import open_cache
 from motionfit.training.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
 from motionfit.training.config import ConfigError, Input
 from motionfit.training.flow_store import open_flow
-from motionfit.training.label_quality import judge_labels
+from motionfit.training.frame_rates import stored_rates
+from motionfit.training.label_quality import judge_labels, true_classes
 from motionfit.training.label_quality_text import notes, table, write_quality
 from motionfit.training.labelling import LabelOptions, make_labels
 from motionfit.training.manifest import Filter, Row, data_hash
@@ -95,10 +96,16 @@ def pseudo_label(options: PseudoLabelOptions, *, console: Console) -> None:
             )
     predictions = read_predictions(folder)
     labels = make_labels(predictions, options=options.labels)
+    known = true_classes(labels, rows)
+    judged = [row for row in rows if row.name in known]
+    rates = stored_rates(judged, console=console)
     quality = judge_labels(
         labels,
         rows,
         seen=seen_by(options.teacher, rows),
+        frame_rates={
+            row.name: float(rate) for row, rate in zip(judged, rates, strict=True) if rate
+        },
         unreadable=predictions.unreadable,
         command=options.command,
     )

@@ -9,12 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionfit.inference.container import open_container
 from motionfit.inference.sampling import MICROSECONDS, Times
 
 # Of European and of American television; what cameras and film archives mostly are.
@@ -49,15 +47,6 @@ def retimed(times_us: Times, *, duration_us: int, rate: Fraction) -> Retimed:
         times_us=starts[:-1],
         duration_us=int(starts[-1]),
     )
-
-
-def stored_rate(path: Path, _: None = None) -> Fraction | None:
-    """The average frame rate that a file states, None when it does not. Raises a VideoError."""
-    with path.open("rb") as file:
-        container, stream = open_container(file)
-        with container:
-            rate = stream.average_rate
-    return rate.limit_denominator(1_001) if rate else None
 
 
 def rates_by_frequency(rates: Iterable[Fraction | None]) -> tuple[Fraction, ...]:

@@ -1,7 +1,7 @@
 """What a run of MotionFit came to: the student beside its rivals on the same videos."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -26,15 +26,23 @@ from motionfit.training.run_stages import (
     Stages,
 )
 from motionfit.training.run_videos import shared
-from motionfit.training.scores import weighted_mean
+from motionfit.training.scores import RateAccuracy, weighted_mean
 from motionfit.training.two_stream import Scores, both_streams
+from motionfit.training.two_stream_report import accuracy_of_stream
 
 FORMAT: Final = 1
 
 Name = Literal["random", "student", "motionfit", "teacher", "two-stream"]
 Sight = Literal["pictures", "optical flow", "pictures and optical flow"]
-Right = Mapping[str, bool]
-"""Of each video, by name, whether it was recognised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """What a network, or two together, made of the test videos that it could read."""
+
+    right: Mapping[str, bool]
+    """Of each video, by name, whether it was recognised"""
+    per_frame_rate: tuple[RateAccuracy, ...]
 
 
 class Network(Record):
@@ -45,6 +53,8 @@ class Network(Record):
     clips_seen: int
     """In all its trainings on labelled or pseudo-labelled videos."""
     top1: Estimate
+    per_frame_rate: tuple[RateAccuracy, ...] = ()
+    """Of all test videos that it could read."""
 
 
 class RunResult(Record):
@@ -83,17 +93,19 @@ def result_of(stages: Stages) -> RunResult:
     asked = {outcome.video for outcome in report.accuracy.outcomes}
     videos = stages.videos
     rows = [row for row in videos.test or videos.labelled if row.name in asked]
-    right: dict[Name, Right] = {
-        "random": _right_in(_report(stages, RANDOM)),
-        **({"student": _right_in(_report(stages, STUDENT))} if stages.student_recognises else {}),
-        "motionfit": _right_in(report),
+    measured: dict[Name, _Measured] = {
+        "random": _measured_in(_report(stages, RANDOM)),
+        **(
+            {"student": _measured_in(_report(stages, STUDENT))} if stages.student_recognises else {}
+        ),
+        "motionfit": _measured_in(report),
         **_of_teacher(stages, rows),
     }
-    rows = [row for row in rows if all(row.name in answers for answers in right.values())]
+    rows = [row for row in rows if all(row.name in one.right for one in measured.values())]
     clusters, seed = clusters_of(rows), stages.config.train.seed
     lines = {
-        name: np.array([answers[row.name] for row in rows], np.float64)
-        for name, answers in right.items()
+        name: np.array([one.right[row.name] for row in rows], np.float64)
+        for name, one in measured.items()
     }
     return RunResult(
         origin=origin,
@@ -105,7 +117,12 @@ def result_of(stages: Stages) -> RunResult:
         resampled_by=clustered_by(rows),
         clusters=int(clusters.max()) + 1,
         networks=tuple(
-            _network(name, stages, top1=weighted_mean(line, clusters=clusters, seed=seed))
+            _network(
+                name,
+                stages,
+                top1=weighted_mean(line, clusters=clusters, seed=seed),
+                per_frame_rate=measured[name].per_frame_rate,
+            )
             for name, line in lines.items()
         ),
         gain=weighted_mean(lines["motionfit"] - lines["random"], clusters=clusters, seed=seed),
@@ -123,29 +140,41 @@ def _quality(stages: Stages) -> Quality:
     return Quality.model_validate_json((stages.output / PSEUDO_LABEL / QUALITY).read_bytes())
 
 
-def _right_in(report: Report) -> Right:
-    return {outcome.video: outcome.rank == 0 for outcome in report.accuracy.outcomes}
+def _measured_in(report: Report) -> _Measured:
+    accuracy = report.accuracy
+    return _Measured(
+        right={outcome.video: outcome.rank == 0 for outcome in accuracy.outcomes},
+        per_frame_rate=accuracy.per_frame_rate,
+    )
 
 
-def _of_teacher(stages: Stages, rows: Sequence[Row]) -> Mapping[Name, Right]:
+def _of_teacher(stages: Stages, rows: Sequence[Row]) -> Mapping[Name, _Measured]:
     """What the teacher itself recognises and, of flow, what it and random initialisation do
     together."""
     if stages.config.teacher.modality == "rgb":
-        return {"teacher": _right_in(_report(stages, TEACHER))}
+        return {"teacher": _measured_in(_report(stages, TEACHER))}
     folder = stages.config.flow.flow
     assert folder is not None
     random, teacher = (_loaded(stages.output / name) for name in (RANDOM, TEACHER))
     both = both_streams(random, teacher, rows=rows, folder=folder, console=stages.console)
-    true = np.array([teacher.labels.index(row.label) for row in both.rows])
+    labels, seed = teacher.labels, stages.config.train.seed
+    true = np.array([labels.index(row.label) for row in both.rows])
 
-    def right(scores: Scores) -> Right:
+    def measured(stream: Literal["flow", "fused"], scores: Scores) -> _Measured:
         answers = (scores.argmax(axis=1) == true).tolist()
-        return {row.name: answer for row, answer in zip(both.rows, answers, strict=True)}
+        return _Measured(
+            right={row.name: answer for row, answer in zip(both.rows, answers, strict=True)},
+            per_frame_rate=accuracy_of_stream(
+                stream, scores, both, labels=labels, seed=seed
+            ).per_frame_rate,
+        )
 
-    return {"teacher": right(both.flow), "two-stream": right(both.fused)}
+    return {"teacher": measured("flow", both.flow), "two-stream": measured("fused", both.fused)}
 
 
-def _network(name: Name, stages: Stages, *, top1: Estimate) -> Network:
+def _network(
+    name: Name, stages: Stages, *, top1: Estimate, per_frame_rate: tuple[RateAccuracy, ...]
+) -> Network:
     config = stages.config.stages
     whole = config.student_clips + config.fine_tuning_clips
     of_teacher: Sight = "optical flow" if stages.config.teacher.modality == "flow" else "pictures"
@@ -157,7 +186,9 @@ def _network(name: Name, stages: Stages, *, top1: Estimate) -> Network:
         "two-stream": ("pictures and optical flow", whole + config.teacher_clips),
     }
     sees, clips_seen = seen[name]
-    return Network(name=name, sees=sees, clips_seen=clips_seen, top1=top1)
+    return Network(
+        name=name, sees=sees, clips_seen=clips_seen, top1=top1, per_frame_rate=per_frame_rate
+    )
 
 
 def _recalls(stages: Stages, rows: Sequence[Row], *, seed: int) -> tuple[Recall, ...]:

@@ -20,7 +20,7 @@ _SHOWN_RECALLS = (1, 5)
 
 
 def table_lines(result: RunResult) -> list[list[Line]]:
-    """The figures: each network, what MotionFit gains, and how good its parts are."""
+    """The figures: each network, what MotionFit gains, each frame rate, and the method's parts."""
     n = str(result.videos)
     networks: list[Line] = [
         (_title(network), n, *share(network.top1)) for network in result.networks
@@ -34,7 +34,7 @@ def table_lines(result: RunResult) -> list[list[Line]]:
             f"{gain.low:+.1%} to {gain.high:+.1%}",
         )
     )
-    return [networks, _part_lines(result)]
+    return [networks, _frame_rate_lines(result), _part_lines(result)]
 
 
 def notes(result: RunResult) -> list[str]:
@@ -72,8 +72,25 @@ def write_result(result: RunResult, folder: Path) -> None:
 
 
 def _title(network: Network) -> str:
-    name = _TITLES[network.name].format(sees=network.sees)
-    return f"{name}: {network.clips_seen:,} clips"
+    return f"{_name(network)}: {network.clips_seen:,} clips"
+
+
+def _name(network: Network) -> str:
+    return _TITLES[network.name].format(sees=network.sees)
+
+
+def _frame_rate_lines(result: RunResult) -> list[Line]:
+    """Each network among the classes of each frame rate; where there is one, nothing new."""
+    return [
+        (
+            f"{_name(network)} at {rate.frame_rate:g} fps, among its {len(rate.labels)} classes",
+            str(rate.videos),
+            *share(rate.top1_among_labels),
+        )
+        for network in result.networks
+        if len(network.per_frame_rate) > 1
+        for rate in network.per_frame_rate
+    ]
 
 
 def _part_lines(result: RunResult) -> list[Line]:

@@ -131,7 +131,7 @@ def two_stream_report(options: TwoStreamOptions, *, console: Console) -> TwoStre
         resampled_by=clustered_by(both.rows),
         clusters=int(clusters_of(both.rows).max()) + 1,
         streams=tuple(
-            _accuracy(name, lines, both, labels=rgb.labels, seed=options.seed)
+            accuracy_of_stream(name, lines, both, labels=rgb.labels, seed=options.seed)
             for name, lines in scores.items()
         ),
         differences=differences(both.rows, scores, labels=rgb.labels, seed=options.seed),
@@ -160,9 +160,10 @@ def differences(
     )
 
 
-def _accuracy(
+def accuracy_of_stream(
     name: Name, scores: Scores, both: BothStreams, *, labels: tuple[str, ...], seed: int
 ) -> StreamAccuracy:
+    """Of scores (V, C) for the videos that both networks could read."""
     scored = [
         Scored(
             video=row.name,

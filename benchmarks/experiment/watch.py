@@ -26,8 +26,9 @@ from motionfit.inference.video import read_frames
 from motionfit.training.checkpoint import Checkpoint, load_checkpoint
 from motionfit.training.evaluate import retime_targets
 from motionfit.training.evaluation import clip_logits
+from motionfit.training.frame_rates import stored_rate
 from motionfit.training.manifest import Row, matching, parse_filter, read_dataset
-from motionfit.training.retime import retimed, stored_rate
+from motionfit.training.retime import retimed
 from motionfit.training.two_stream import flow_scores
 from motionfit.training.watching import Looks, check_labels, see
 

@@ -1,6 +1,8 @@
 """The report on pseudo-labels, by hand-computed cases."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -48,7 +50,12 @@ def labels(**changed: Any) -> PseudoLabels:
     )
 
 
-def judged(*, seen: frozenset[str] | None, **changed: Any) -> Quality:
+def judged(
+    *,
+    seen: frozenset[str] | None,
+    frame_rates: Mapping[str, float] = MappingProxyType({}),
+    **changed: Any,
+) -> Quality:
     rows = [
         Row(path=Path(name), name=name, label=label, columns={"label": label})
         for name, label in TRUE.items()
@@ -57,6 +64,7 @@ def judged(*, seen: frozenset[str] | None, **changed: Any) -> Quality:
         labels(**changed),
         rows,
         seen=seen,
+        frame_rates=frame_rates,
         unreadable=[Unreadable(name="e.mp4", reason="damaged")],
         command="motionfit-train pseudo-label",
     )
@@ -84,6 +92,34 @@ def test_the_unseen_are_told_apart_from_the_seen() -> None:
     assert (quality.unseen.videos.count, quality.unseen.videos.accuracy) == (2, 1.0)
     assert (quality.seen.pieces.count, quality.seen.pieces.accuracy) == (2, 0.0)
     assert quality.seen.pieces.purity == 1
+
+
+def test_within_a_frame_rate_only_its_own_classes_may_be_answered() -> None:
+    rates = {"a.mp4": 25.0, "b.mp4": 25.0, "c.mp4": 29.970029}  # d is of no known class
+    found = judged(seen=frozenset(), frame_rates=rates).unseen
+    assert found is not None
+    assert found.videos.accuracy == 2 / 3
+    pal, ntsc = found.per_frame_rate
+    assert (pal.frame_rate, pal.labels) == (25.0, ("jump", "wave"))
+    assert (pal.videos.count, pal.videos.accuracy) == (2, 1.0)
+    # All of c says jump, of which this rate has no video: among its own classes it is right.
+    assert (ntsc.frame_rate, ntsc.labels) == (29.97, ("wave",))
+    assert (ntsc.videos.count, ntsc.videos.accuracy) == (1, 1.0)
+    text = markdown(judged(seen=frozenset(), frame_rates=rates))
+    line = "accuracy of whole videos of 29.97 fps, among their 1 classes only: unseen videos"
+    assert f"| {line} | 1 | 100.0% |" in text
+
+
+def test_clusters_are_compared_within_a_frame_rate() -> None:
+    rates = {"a.mp4": 25.0, "b.mp4": 25.0, "c.mp4": 25.0, "d.mp4": 30.0}
+    found = judged(seen=frozenset(), frame_rates=rates, kind="clusters").unseen
+    assert found is not None
+    assert [(one.frame_rate, one.labels) for one in found.per_frame_rate] == [
+        (25.0, ("jump", "wave")),
+        (30.0, ("swim",)),
+    ]
+    assert [one.videos.accuracy for one in found.per_frame_rate] == [None, None]
+    assert [one.videos.purity for one in found.per_frame_rate] == [2 / 3, 1.0]
 
 
 def test_where_nobody_knows_what_was_seen_all_counts_as_seen() -> None:

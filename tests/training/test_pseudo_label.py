@@ -86,6 +86,8 @@ def test_an_rgb_teacher_labels_every_clip_of_every_video(
     assert quality.seen is not None
     assert quality.unseen is not None
     assert (quality.seen.videos.count, quality.unseen.videos.count) == (4, 8)
+    (rate,) = quality.unseen.per_frame_rate  # all are of 12 frames a second
+    assert (rate.frame_rate, rate.videos) == (12.0, quality.unseen.videos)
 
 
 def test_a_motion_teacher_labels_the_clips_that_flow_was_computed_for(

@@ -8,13 +8,13 @@ from av.filter import Graph
 
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.video import read_clips
+from motionfit.training.frame_rates import stored_rate
 from motionfit.training.retime import (
     STANDARD_RATES,
     nominal_rate,
     other_rate,
     rates_by_frequency,
     retimed,
-    stored_rate,
 )
 from motionfit.training.views import read_views
 

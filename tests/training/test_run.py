@@ -77,6 +77,9 @@ def test_one_command_does_all_stages_and_says_what_came_of_it(whole: tuple[Path,
         "random": 160, "student": 80, "motionfit": 160, "teacher": 80, "two-stream": 240,
     }  # fmt: skip
     assert (result.labelled_videos, result.unlabelled_videos, result.videos) == (4, 8, 4)
+    for network in result.networks:  # all videos are of one frame rate
+        (rate,) = network.per_frame_rate
+        assert (rate.frame_rate, rate.top1, rate.top1_among_labels) == (12, *[network.top1] * 2)
     assert result.pseudo_labels is not None
     assert result.pseudo_labels.videos.count == 4  # group g1: the teacher never saw it
     assert [one.k for one in result.recalls] == [1]  # four videos in the gallery

@@ -9,6 +9,7 @@ from motionfit.training.report import Data
 from motionfit.training.retrieval import Recall
 from motionfit.training.run_result import Network, RunResult
 from motionfit.training.run_text import JSON, TEXT, notes, table_lines, write_result
+from motionfit.training.scores import RateAccuracy
 
 
 def estimate(value: float) -> Estimate:
@@ -48,7 +49,7 @@ RESULT = RunResult(
 
 
 def test_the_table_sets_motionfit_beside_its_rivals() -> None:
-    networks, parts = table_lines(RESULT)
+    networks, rates, parts = table_lines(RESULT)
     assert networks == [
         ("random initialisation: 5,000 clips", "20", "30.0%", "20.0% - 40.0%"),
         ("MotionFit before fine-tuning: 4,000 clips", "20", "40.0%", "30.0% - 50.0%"),
@@ -57,6 +58,7 @@ def test_the_table_sets_motionfit_beside_its_rivals() -> None:
         ("teacher + random initialisation: 6,000 clips", "20", "70.0%", "60.0% - 80.0%"),
         ("  MotionFit less random initialisation", "20", "+20.0%", "+10.0% to +30.0%"),
     ]
+    assert rates == []
     assert parts == [
         ("right pseudo-labels, new videos", "9", "75.0%", ""),
         ("R@1 before fine-tuning, in 6 videos", "20", "40.0%", "30.0% - 50.0%"),
@@ -66,12 +68,33 @@ def test_the_table_sets_motionfit_beside_its_rivals() -> None:
 
 def test_what_is_not_known_has_no_line() -> None:
     bare = RESULT.model_copy(update={"pseudo_labels": None, "recalls": ()})
-    assert table_lines(bare)[1] == []
+    assert table_lines(bare)[-1] == []
     clusters = RIGHT.model_copy(update={"accuracy": None})
     of_clusters = RESULT.model_copy(
         update={"pseudo_labels": Truth(pieces=clusters, videos=clusters)}
     )
-    assert table_lines(of_clusters)[1][0] == ("pure pseudo-labels, new videos", "9", "80.0%", "")
+    assert table_lines(of_clusters)[-1][0] == ("pure pseudo-labels, new videos", "9", "80.0%", "")
+
+
+def test_several_frame_rates_are_told_apart() -> None:
+    rates = tuple(
+        RateAccuracy(
+            frame_rate=rate,
+            videos=videos,
+            labels=labels,
+            top1=estimate(0.3),
+            top1_among_labels=estimate(among),
+        )
+        for rate, videos, labels, among in ((25.0, 12, ("a",), 0.6), (29.97, 8, ("a", "b"), 0.4))
+    )
+    random, *others = RESULT.networks
+    measured = random.model_copy(update={"per_frame_rate": rates})
+    alone = others[0].model_copy(update={"per_frame_rate": rates[:1]})  # says nothing new
+    result = RESULT.model_copy(update={"networks": (measured, alone)})
+    assert table_lines(result)[1] == [
+        ("random initialisation at 25 fps, among its 1 classes", "12", "60.0%", "50.0% - 70.0%"),
+        ("random initialisation at 29.97 fps, among its 2 classes", "8", "40.0%", "30.0% - 50.0%"),
+    ]
 
 
 def test_the_files_say_the_same(tmp_path: Path) -> None:
