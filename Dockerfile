@@ -43,6 +43,6 @@ ENV NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=install-gpu /app /app
 
-# What a build without --target makes. Last, and a copy of nothing, so that builders which make
-# every stage up to the wanted one need not build the GPU's.
+# What a build without --target gives. Builders that make every stage up to the wanted one need
+# --target cpu to stop before the GPU's.
 FROM cpu

@@ -5,7 +5,8 @@ A number in Markdown is tied to its source by a comment right behind it, invisib
     12.3<!-- figure: latency.json#cases[name=bikes.mp4/total/onnx].summary.median.value .1f --> ms
 
 that is, a file of the results folder, ``#``, a path into its JSON (keys joined by dots,
-``[3]`` an item of a list, ``[key=value]`` the item that has that value), and a Python format.
+``[3]`` an item of a list, ``[key=value]`` the item that has that value), and a Python format, or
+one that ends with ``p``: percentage points, a hundred times the number with as many decimals.
 """
 
 import contextlib
@@ -98,12 +99,19 @@ def _figure_problems(marker: re.Match[str], *, quoted: str, values: Any) -> list
     if isinstance(value, bool) or not isinstance(value, int | float):
         return [f"{source} is not a number but {value!r}"]
     try:
-        expected = format(value, marker["format"])
+        expected = shown(value, marker["format"])
     except ValueError:
-        return [f"{source}: {marker['format']!r} is not a format of a number; try .1f or .1%"]
+        return [f"{source}: {marker['format']!r} is not a format of a number; try .1f, .1% or .1p"]
     if quoted != expected:
         return [f"{source} is {expected}, the text says {quoted or 'no number'}"]
     return []
+
+
+def shown(value: float, form: str) -> str:
+    """The number as a text quotes it. Raises ValueError when ``form`` is no format of a number."""
+    if form.endswith("p"):
+        return format(100 * value, f"{form.removesuffix('p')}f")
+    return format(value, form)
 
 
 def look_up(value: Any, path: str) -> Any:

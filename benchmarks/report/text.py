@@ -92,10 +92,10 @@ def _compared(report: ReportResult) -> Section:
 
 def _student(report: ReportResult) -> str:
     if report.networks is None:
-        return "a network of RGB trained with motion: the one that this package ships"
+        return "the student that this package ships: a network of RGB, trained on labels alone"
     return (
-        "a network of RGB trained with motion, as the one that ships was, with another drawing of "
-        "labelled videos: a network cannot be tested on videos that it was trained on"
+        "MotionFit's student, a network of RGB: not the one that ships, which was trained on all "
+        "labels, for a network cannot be tested on videos that it was trained on"
     )
 
 
