@@ -62,7 +62,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
 
-    config: Path | None = Field(None, description="TOML file of settings, named as `motionfit-serve settings` prints.")
+    config: Path | None = Field(
+        None, description="TOML file of settings, named as `motionfit-serve settings` prints."
+    )
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 for every one.")
     port: int = Field(8000, ge=0, le=65535, description="TCP port; 0 takes a free one.")

@@ -92,6 +92,12 @@ class Data(Section):
             raise ValueError("give hold_out or calibration_from, not both")
         return self
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether videos are kept from training."""
+        share = self.hold_out_share if self.calibration_from is None else 0
+        return bool(self.hold_out or share)
+
 
 class Clip(Section):
     """What the network sees as one clip."""
@@ -234,12 +240,6 @@ class Recipe(Section):
     evaluations: int = Field(
         default=10, ge=1, description="How often in a run the held-out videos are looked at."
     )
-    patience: int = Field(
-        default=0,
-        ge=0,
-        description="Stop after so many of these looks without a better accuracy, and keep the "
-        "best weights seen; 0: train to the end and keep the last.",
-    )
     save_minutes: Annotated[float, Field(gt=0)] = Field(
         default=10.0, description="Minutes between two savings of what --resume goes on from."
     )
@@ -257,6 +257,21 @@ class Train(Recipe):
         ge=0,
         description="Stop after so many clips in place of --epochs; 0: --epochs decides.",
     )
+    patience: int = Field(
+        default=0,
+        ge=0,
+        description="Stop after so many looks at the held-out videos without a better accuracy, "
+        "and keep the best weights seen; 0: train to the end and keep the last.",
+    )
+
+
+def check_patience(train: Train, *, holds_out: bool) -> None:
+    """Raise ValueError when a training would wait for an accuracy that nothing measures."""
+    if train.patience and not holds_out:
+        raise ValueError(
+            "patience looks at the accuracy on held-out videos, and none are held out here: leave "
+            "it away"
+        )
 
 
 class RunConfig(Section):
@@ -290,6 +305,11 @@ class Config(RunConfig):
     input: Input = Input()
     model: Model = Model()
     train: Train = Train()
+
+    @model_validator(mode="after")
+    def _patience_has_an_accuracy(self) -> Self:
+        check_patience(self.train, holds_out=self.data.holds_out)
+        return self
 
 
 C = TypeVar("C", bound=RunConfig)

@@ -13,6 +13,7 @@ from motionfit.training.manifest import Filter, Row, data_hash, matching, read_d
 from motionfit.training.origins import Network, available_device, trained_on
 from motionfit.training.report import Data
 from motionfit.training.row_clusters import group_of
+from motionfit.training.seen_videos import uses_of
 from motionfit.training.used_videos import FILE, HELD_OUT, TRAINING, USED, read_used
 
 OF_TRAINING, OF_HELD_OUT = (f"{USED}={what}" for what in (TRAINING, HELD_OUT))
@@ -95,8 +96,8 @@ def _with_used(rows: Sequence[Row], *, options: PartsOptions) -> tuple[Row, ...]
     """The rows with the column ``used``, which says what the run used each video for: ``training``,
     ``held_out`` or ``not``. A data set's own column of that name is left as it is.
     """
-    used = read_used(options.run)
-    if used:
+    if read_used(options.run):
+        used = uses_of(options.run, rows)
         return tuple(
             replace(row, columns={USED: used.get(row.name, "not"), **row.columns}) for row in rows
         )

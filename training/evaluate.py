@@ -19,7 +19,8 @@ from motionfit.training.provenance import git_revision, versions
 from motionfit.training.recipe import recipe_of
 from motionfit.training.report import Data, Model, Report, report_of
 from motionfit.training.retime import other_rate, rates_by_frequency
-from motionfit.training.used_videos import HELD_OUT, TRAINING, held_out_of, read_used
+from motionfit.training.seen_videos import held_out_of, uses_of
+from motionfit.training.used_videos import HELD_OUT, TRAINING
 from motionfit.training.watching import Looks, check_labels, see
 
 NOT_RECORDED = "the checkpoint does not say where from"
@@ -129,8 +130,7 @@ def _model(run: Path, checkpoint: Checkpoint) -> Model:
 
 
 def _warnings(run: Path, rows: Sequence[Row], *, absent: int) -> list[str]:
-    used = read_used(run)
-    uses = Counter(used.get(row.name) for row in rows)
+    uses = Counter(uses_of(run, rows).values())
     found = []
     if trained := uses[TRAINING]:
         found.append(

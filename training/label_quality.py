@@ -55,10 +55,10 @@ class RateAgreement(Record):
     frame_rate: float
     """Frames per second, rounded to 0.01."""
     labels: tuple[str, ...]
-    """The true classes that have videos of this rate."""
+    """The true classes of these videos."""
     videos: Agreement
     """Of whole videos of this rate, when only ``labels`` may be answered: knowing the rate is then
-    no help. Clusters have no such choice, and are compared within the rate alone."""
+    no help. A hard label of another class is wrong. Clusters are compared within the rate alone."""
 
 
 class Truth(Record):
@@ -219,6 +219,8 @@ def _within(
     """Of the videos of one rate: targets (N, labels), classes (N,) numbers of ``names``."""
     own = np.unique(classes)
     best = targets.argmax(axis=1) if clusters else own[targets[:, own].argmax(axis=1)]
+    if not clusters:  # a hard label of another rate's class has no second choice
+        best[targets[:, own].max(axis=1) == 0] = -1
     return RateAgreement(
         frame_rate=frame_rate,
         labels=tuple(names[number] for number in own),

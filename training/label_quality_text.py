@@ -7,6 +7,7 @@ from rich.table import Table
 
 from motionfit.training.label_quality import Agreement, Quality, Truth
 from motionfit.training.markdown import markdown_table, sentences
+from motionfit.training.tables import told_rates
 from motionfit.training.whole_files import written_whole
 
 JSON, TEXT = "quality.json", "quality.md"
@@ -107,7 +108,7 @@ def _lines_of(truth: Truth | None, *, on: str) -> list[Line]:
     lines: list[Line] = []
     for what, found in (("single pieces", truth.pieces), ("whole videos", truth.videos)):
         lines += [(f"{name} of {what}: {on}", of, value) for name, of, value in _figures(found)]
-    for rate in truth.per_frame_rate:
+    for rate in told_rates(truth.per_frame_rate):
         name, of, value = _figures(rate.videos)[0]
         among = f"of {rate.frame_rate:g} fps, among their {len(rate.labels)} classes only"
         lines.append((f"{name} of whole videos {among}: {on}", of, value))

@@ -72,7 +72,8 @@ def make_labels(predictions: Predictions, *, options: LabelOptions) -> PseudoLab
     if not len(kept):
         raise DatasetError(
             f"no pseudo-label is as confident as the threshold {options.threshold:g}; the most "
-            f"confident one has {judged.confidence.max():.3f}"
+            f"confident one has {judged.confidence.max():.3f}: give a lower threshold (a whole run "
+            "goes on with the one in its config.toml)"
         )
     return PseudoLabels(
         videos=tuple(pieces.videos[piece] for piece in kept),

@@ -16,7 +16,8 @@ from motionfit.training.manifest import Row
 from motionfit.training.provenance import git_revision, versions
 from motionfit.training.recipe import recipe_of
 from motionfit.training.report import SHA256
-from motionfit.training.used_videos import TRAINING, read_used
+from motionfit.training.seen_videos import uses_of
+from motionfit.training.used_videos import TRAINING
 
 
 class Origin(Record):
@@ -78,5 +79,4 @@ def device_name(device: torch.device) -> str:
 
 def trained_on(run: Path, rows: Sequence[Row]) -> int:
     """How many of ``rows`` the run used to train; 0 also where it does not say."""
-    used = read_used(run)
-    return Counter(used.get(row.name) for row in rows)[TRAINING]
+    return Counter(uses_of(run, rows).values())[TRAINING]

@@ -137,7 +137,7 @@ def missing_parts(folder: Path, about: About) -> tuple[int, ...]:
         if differing := _differences(_about(file), about):
             raise DatasetError(
                 f"{folder} holds other predictions, which differ in {' and '.join(differing)}: "
-                "give a new folder, or remove that one"
+                f"give a new folder, or remove {folder.parent}"
             )
     return tuple(n for n in range(about.parts) if not part_file(folder, n).is_file())
 

@@ -96,7 +96,7 @@ def pseudo_label(options: PseudoLabelOptions, *, console: Console) -> None:
             )
     predictions = read_predictions(folder)
     labels = make_labels(predictions, options=options.labels)
-    known = true_classes(labels, rows)
+    known = true_classes(labels, rows).keys() & set(labels.videos)
     judged = [row for row in rows if row.name in known]
     rates = stored_rates(judged, console=console)
     quality = judge_labels(

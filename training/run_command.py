@@ -40,6 +40,11 @@ def run_command(
     beside the teacher. Each stage writes RUN/STAGE; a run that was stopped or killed goes on with
     --resume, and what is finished is not done again. RUN/result.md and result.json come last.
     """
+    if demo and config is not None:
+        raise typer.BadParameter(
+            "the demonstration has settings of its own: change them by flags, without --config",
+            param_hint="--demo",
+        )
     require_training()
     require_extra("train", "cv2", "faiss", "matplotlib", "pyarrow", "sklearn")
     from motionfit.training.run import run

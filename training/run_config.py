@@ -57,8 +57,8 @@ class Others(Section):
 
 
 class Stages(Section):
-    """In what the trainings differ; the defaults are those of our experiment (METHOD). Clips of one
-    video count one by one.
+    """In what the trainings differ; by default numbers of clips and the teacher's crops are those
+    of our experiment (METHOD). Clips of one video count one by one.
 
     Random initialisation, for comparison, sees as many as student and fine-tuning together.
     """
@@ -139,22 +139,16 @@ class MethodConfig(RunConfig):
 
     @model_validator(mode="after")
     def _something_to_measure_on(self) -> Self:
-        none_held_out = not self.data.hold_out and (
-            self.data.hold_out_share == 0 or self.data.calibration_from is not None
-        )
-        if self.others.test is None and none_held_out:
+        if self.others.test is None and not self.data.holds_out:
             raise ValueError("there is nothing to measure on: give --test, or hold videos out")
-        if self.others.test is None and self.train.patience:
-            raise ValueError(
-                "patience keeps the weights that do best on the held-out videos, so these cannot "
-                "be measured on: give --test"
-            )
         return self
 
     def for_teacher(self) -> TeacherConfig:
-        """Of the teacher."""
+        """Of the teacher, which copies no calibration."""
+        share = self.data.hold_out_share if self.data.calibration_from is None else 0.0
+        own = {"calibration_from": None, "hold_out_share": share}
         return TeacherConfig(
-            data=self.data,
+            data=self.data.model_copy(update=own),
             teacher=self.teacher,
             flow=self.flow,
             clip=self.clip,

@@ -54,7 +54,7 @@ class Network(Record):
     """In all its trainings on labelled or pseudo-labelled videos."""
     top1: Estimate
     per_frame_rate: tuple[RateAccuracy, ...] = ()
-    """Of all test videos that it could read."""
+    """Of the test videos that it could read, of flow those that a network of pictures could too."""
 
 
 class RunResult(Record):
@@ -80,9 +80,10 @@ class RunResult(Record):
     same clusters, both together."""
     pseudo_labels: Truth | None
     """How right they are on videos that the teacher never saw; null where no class is known."""
+    gallery_videos: int
+    """Labelled videos that could be read and are not measured on."""
     recalls: tuple[Recall, ...]
-    """Of the student before it is fine-tuned: labelled videos are the gallery, test videos the
-    queries."""
+    """Of the student before it is fine-tuned: those are the gallery, test videos the queries."""
     warnings: tuple[str, ...]
 
 
@@ -107,6 +108,7 @@ def result_of(stages: Stages) -> RunResult:
         name: np.array([one.right[row.name] for row in rows], np.float64)
         for name, one in measured.items()
     }
+    gallery, found = _recalls(stages, rows, seed=seed)
     return RunResult(
         origin=origin,
         labelled_videos=len(videos.labelled),
@@ -127,7 +129,8 @@ def result_of(stages: Stages) -> RunResult:
         ),
         gain=weighted_mean(lines["motionfit"] - lines["random"], clusters=clusters, seed=seed),
         pseudo_labels=_quality(stages).unseen,
-        recalls=_recalls(stages, rows, seed=seed),
+        gallery_videos=gallery,
+        recalls=found,
         warnings=_warnings(stages, rows, report),
     )
 
@@ -191,8 +194,10 @@ def _network(
     )
 
 
-def _recalls(stages: Stages, rows: Sequence[Row], *, seed: int) -> tuple[Recall, ...]:
-    """Of the student as the pseudo-labels made it; none where the gallery lacks a class."""
+def _recalls(stages: Stages, rows: Sequence[Row], *, seed: int) -> tuple[int, tuple[Recall, ...]]:
+    """Videos of the gallery, and recalls of the student as the pseudo-labels made it; none where
+    the gallery lacks a class.
+    """
     student = _loaded(stages.output / STUDENT)
     asked = {row.path for row in rows}
     known = [row for row in stages.videos.labelled if row.path not in asked]
@@ -200,9 +205,9 @@ def _recalls(stages: Stages, rows: Sequence[Row], *, seed: int) -> tuple[Recall,
         embed(student, part, clips=None, console=stages.console) for part in (known, rows)
     )
     if set(labels_of(queries.rows)) - set(labels_of(gallery.rows)):
-        return ()
+        return len(gallery.rows), ()
     found = retrieve(queries, gallery=gallery)
-    return recalls(found, queries=queries.rows, gallery=gallery.rows, seed=seed)
+    return len(gallery.rows), recalls(found, queries=queries.rows, gallery=gallery.rows, seed=seed)
 
 
 def _loaded(run: Path) -> Checkpoint:

@@ -13,8 +13,9 @@ from motionfit.training.fit import fit
 from motionfit.training.flow_spec import FlowSpec
 from motionfit.training.flow_store import open_flow, open_store
 from motionfit.training.labelling import LabelOptions
-from motionfit.training.manifest import parse_filter
+from motionfit.training.manifest import labels_of, parse_filter
 from motionfit.training.pseudo_label import LABELS, PseudoLabelOptions, pseudo_label
+from motionfit.training.record import copied_from
 from motionfit.training.report_files import JSON, write_report
 from motionfit.training.run_config import MethodConfig
 from motionfit.training.run_videos import Videos
@@ -53,8 +54,11 @@ class Stages:
     console: Console
 
     def in_order(self) -> tuple[Stage, ...]:
-        """Each after those that it needs."""
+        """Each after those that it needs. Raises ConfigError or CheckpointError when one cannot be
+        done.
+        """
         config = self.config
+        self._check()
         labels = self.output / PSEUDO_LABEL / LABELS
         flow = flow_of(config.for_teacher())
         return (
@@ -77,6 +81,18 @@ class Stages:
         It knows no classes but clusters if that is what it learnt, and it held no videos out.
         """
         return self.config.labels.kind != "clusters" and self.config.others.test is not None
+
+    @property
+    def _labels(self) -> LabelOptions:
+        return LabelOptions(**dict(self.config.labels), seed=self.config.train.seed)
+
+    def _check(self) -> None:
+        """What would else end the run after hours."""
+        assert self._labels
+        earlier = self.config.data.calibration_from
+        if earlier is not None:
+            labels = labels_of(self.videos.labelled)
+            copied_from(earlier, spec=self.config.clip.spec(), labels=labels)
 
     def report(self, network: str) -> Path:
         """The evaluation of a network that sees pictures."""
@@ -118,7 +134,7 @@ class Stages:
             output=self.output / PSEUDO_LABEL,
             flow=config.flow.flow if on_flow else None,
             grid_clips=None if on_flow else config.flow.grid_clips,
-            labels=LabelOptions(**dict(config.labels), seed=config.train.seed),
+            labels=self._labels,
             input=config.input,
             command=self.command,
         )

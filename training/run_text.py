@@ -4,7 +4,7 @@ from pathlib import Path
 
 from motionfit.training.markdown import markdown_table, sentences
 from motionfit.training.run_result import Network, RunResult
-from motionfit.training.tables import Line, share
+from motionfit.training.tables import Line, share, told_rates
 from motionfit.training.whole_files import written_whole
 
 JSON, TEXT = "result.json", "result.md"
@@ -80,7 +80,7 @@ def _name(network: Network) -> str:
 
 
 def _frame_rate_lines(result: RunResult) -> list[Line]:
-    """Each network among the classes of each frame rate; where there is one, nothing new."""
+    """Each network among the classes of each frame rate."""
     return [
         (
             f"{_name(network)} at {rate.frame_rate:g} fps, among its {len(rate.labels)} classes",
@@ -88,8 +88,7 @@ def _frame_rate_lines(result: RunResult) -> list[Line]:
             *share(rate.top1_among_labels),
         )
         for network in result.networks
-        if len(network.per_frame_rate) > 1
-        for rate in network.per_frame_rate
+        for rate in told_rates(network.per_frame_rate)
     ]
 
 
@@ -105,7 +104,7 @@ def _part_lines(result: RunResult) -> list[Line]:
         lines.append((f"{figure}, new videos", str(found.count), f"{value:.1%}", ""))
     for one in result.recalls:
         if one.k in _SHOWN_RECALLS:
-            title = f"R@{one.k} before fine-tuning, in {result.labelled_videos} videos"
+            title = f"R@{one.k} before fine-tuning, in {result.gallery_videos} videos"
             lines.append((title, str(result.videos), *share(one.recall)))
             lines.append(("  by chance", "", f"{one.by_chance:.1%}", ""))
     return lines

@@ -1,42 +1,73 @@
-"""Which videos of a data set a run has seen, even where another data set names them otherwise."""
+"""What a run used each video of a data set for, even where another data set names them otherwise.
+
+A video is taken for one of the run's when it is the same file, or has the file name and size of
+one: names start from the root of each data set, so that two videos of one name need not be the
+same, nor one video have one name. Of files that are not there any more only names are compared.
+"""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from motionfit.training.checkpoint import CheckpointError
 from motionfit.training.manifest import Row
 from motionfit.training.session import CONFIG
-from motionfit.training.used_videos import read_used
+from motionfit.training.used_videos import FILE, HELD_OUT, read_used
+
+
+def uses_of(run: Path, rows: Sequence[Row]) -> Mapping[str, str]:
+    """What the run used the ``rows`` for, by name: TRAINING or HELD_OUT; the others are absent."""
+    files = _files_of(run)
+    there = {file: use for file, use in files.items() if file.is_file()}
+    paths = {file.resolve(): use for file, use in there.items()}
+    copies = {_name_and_size(file): use for file, use in there.items()}
+    gone = {name: use for name, use in read_used(run).items() if _root_of(run) / name not in there}
+    found = {
+        row.name: paths.get(row.path.resolve())
+        or copies.get(_name_and_size(row.path))
+        or gone.get(row.name)
+        for row in rows
+    }
+    return {name: use for name, use in found.items() if use is not None}
 
 
 def seen_by(run: Path, rows: Sequence[Row]) -> frozenset[str] | None:
     """The names of the ``rows`` that the run trained on or held out; None if it does not say.
 
-    A video is taken for seen when it is one of the run's files, or has the file name and size of
-    one. Of files that are not there any more only the names are compared: rather one too many.
+    Of the run's files that are gone, file names without folders count too: rather one too many.
     """
-    used = read_used(run)
-    if not used:
+    files = _files_of(run)
+    if not files:
         return None
-    files = [_root_of(run) / name for name in used]
-    there = [file for file in files if file.is_file()]
-    gone = {file.name for file in files} - {file.name for file in there}
-    paths = {file.resolve() for file in there}
-    copies = {_name_and_size(file) for file in there}
-    return frozenset(
-        row.name
-        for row in rows
-        if row.path.resolve() in paths
-        or _name_and_size(row.path) in copies
-        or row.path.name in gone
-    )
+    gone = {file.name for file in files} - {file.name for file in files if file.is_file()}
+    return frozenset(uses_of(run, rows)) | {row.name for row in rows if row.path.name in gone}
+
+
+def held_out_of(run: Path, rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The ``rows`` that the run held out. Raises CheckpointError when it held none of them out."""
+    uses = uses_of(run, rows)
+    kept = tuple(row for row in rows if uses.get(row.name) == HELD_OUT)
+    if not kept:
+        raise CheckpointError(
+            f"{run} held none of these {len(rows)} videos out"
+            if read_used(run)
+            else f"{run} has no {FILE} that tells which videos it held out: give its run folder"
+        )
+    return kept
+
+
+def _files_of(run: Path) -> Mapping[Path, str]:
+    """The files that the run used, and what for."""
+    return {_root_of(run) / name: use for name, use in read_used(run).items()}
 
 
 def _root_of(run: Path) -> Path:
     """The folder that the names of the run's videos start from."""
     try:
         values = tomllib.loads((run / CONFIG).read_text(encoding="utf-8"))
-        source = Path(values["data"]["labelled"])
+        source = Path(
+            values["data"]["labelled"] if "data" in values else values["source"]["unlabelled"]
+        )
     except (FileNotFoundError, KeyError, TypeError, tomllib.TOMLDecodeError):
         return run  # where none of the files is: their names are compared
     return source.parent if source.is_file() else source

@@ -8,7 +8,17 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from motionfit.training.config import Augment, Clip, Data, Input, Model, RunConfig, Section, Train
+from motionfit.training.config import (
+    Augment,
+    Clip,
+    Data,
+    Input,
+    Model,
+    RunConfig,
+    Section,
+    Train,
+    check_patience,
+)
 from motionfit.training.flow_spec import FlowMethod, FlowSpec
 
 
@@ -94,6 +104,16 @@ class TeacherConfig(RunConfig):
             raise ValueError("a teacher that sees flow needs the folder of it: give --flow")
         return self
 
+    @model_validator(mode="after")
+    def _calibrated_and_stopped_by_its_own_videos(self) -> Self:
+        if self.data.calibration_from is not None:
+            raise ValueError(
+                "calibration_from is for fit; a teacher is calibrated on the videos that it holds "
+                "out: leave it away"
+            )
+        check_patience(self.train, holds_out=self.data.holds_out)
+        return self
+
 
 class Source(Section):
     """Pseudo-labelled videos."""
@@ -146,3 +166,8 @@ class StudentConfig(RunConfig):
     input: Input = Input()
     model: Model = Model()
     train: Train = Train()
+
+    @model_validator(mode="after")
+    def _no_patience(self) -> Self:
+        check_patience(self.train, holds_out=False)
+        return self

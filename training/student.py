@@ -127,6 +127,8 @@ def _objective(config: StudentConfig, labels: PseudoLabels, *, start: Start) -> 
         return MultiClip(spec=labels.spec, label_smoothing=smoothing)
     teacher = load_checkpoint(config.match.match)
     _check_match(config.match.match, teacher, labels, start=start)
+    if not config.match.cross_entropy:  # several processes would wait for its gradient
+        freeze(start.model, ("fc",))
     return Matching(
         teacher.model.to(PartialState().device),
         spec=labels.spec,

@@ -1,6 +1,7 @@
 """Figures of accuracy as the lines of a table, for a terminal or a text."""
 
 from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 from rich.markup import escape
 from rich.table import Table
@@ -8,6 +9,18 @@ from rich.table import Table
 from motionfit.training.json_record import Estimate
 from motionfit.training.scores import Accuracy
 
+_MOST_RATES = 8
+
+
+class OfOneRate(Protocol):
+    """Figures on videos of one native frame rate."""
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """The classes of these videos."""
+
+
+R = TypeVar("R", bound=OfOneRate)
 Line = tuple[str, str, str, str]
 COLUMNS: Line = ("figure", "videos", "value", "95 % interval")
 
@@ -27,6 +40,13 @@ def overall_lines(accuracy: Accuracy) -> list[Line]:
         rejected = share(unknown.none_of_these)
         lines.append(('unknown, "none of these"', str(unknown.videos), *rejected))
     return lines
+
+
+def told_rates(rates: Sequence[R]) -> list[R]:
+    """The rates within which accuracy tells something: those with several classes, where there are
+    several rates; of many the first few.
+    """
+    return [one for one in rates if len(one.labels) > 1][:_MOST_RATES] if len(rates) > 1 else []
 
 
 def frame_rate_lines(accuracy: Accuracy) -> list[Line]:

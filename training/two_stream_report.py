@@ -1,5 +1,6 @@
 """RGB, flow and both together on the same videos: figures, and how sure their differences are."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +13,14 @@ from rich.console import Console
 from motionfit.training.checkpoint import load_checkpoint
 from motionfit.training.json_record import Estimate, Record
 from motionfit.training.manifest import Filter, Row, data_hash, matching, read_dataset
-from motionfit.training.origins import Network, Origin, available_device, trained_on
+from motionfit.training.origins import Network, Origin, available_device
 from motionfit.training.report import Data
 from motionfit.training.resampling import rounded
 from motionfit.training.row_clusters import ClusteredBy, clustered_by, clusters_of, group_of
 from motionfit.training.scores import RateAccuracy, Scored, Unreadable, judge, weighted_mean
+from motionfit.training.seen_videos import uses_of
 from motionfit.training.two_stream import BothStreams, Scores, both_streams
+from motionfit.training.used_videos import HELD_OUT, TRAINING
 
 FORMAT: Final = 1
 
@@ -201,9 +204,14 @@ def _videos(both: BothStreams) -> tuple[VideoScores, ...]:
 
 
 def _warnings(options: TwoStreamOptions, rows: tuple[Row, ...]) -> tuple[str, ...]:
-    counts = {"RGB": trained_on(options.rgb, rows), "flow": trained_on(options.flow, rows)}
-    return tuple(
-        f"the {name} network was trained on {count} of these {len(rows)} videos"
-        for name, count in counts.items()
-        if count
-    )
+    found = []
+    for name, run in (("RGB", options.rgb), ("flow", options.flow)):
+        uses = Counter(uses_of(run, rows).values())
+        if trained := uses[TRAINING]:
+            found.append(f"the {name} network was trained on {trained} of these {len(rows)} videos")
+        if fitted := uses[HELD_OUT]:
+            found.append(
+                f"the temperature of the {name} network was fitted on {fitted} of these "
+                f"{len(rows)} videos"
+            )
+    return tuple(found)

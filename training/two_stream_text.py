@@ -41,8 +41,8 @@ def notes(report: TwoStreamReport) -> list[str]:
     """What a person must know besides the figures, a sentence each."""
     return [
         f"{len(report.videos)} videos that both networks could read; scores are means of softmax "
-        "at each checkpoint's own temperature, fused with equal weights; nothing was tuned on "
-        f"these videos; intervals: {report.clusters} clusters (one per {report.resampled_by}) "
+        "at each checkpoint's own temperature, fused with equal weights, which nothing tunes; "
+        f"intervals: {report.clusters} clusters (one per {report.resampled_by}) "
         "resampled",
         *(f"warning: {warning}" for warning in report.warnings),
         *(f"left out: {one.video}: {one.reason}" for one in report.unreadable),

@@ -7,7 +7,6 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from motionfit.training.checkpoint import CheckpointError
 from motionfit.training.manifest import Row
 from motionfit.training.whole_files import written_whole
 
@@ -36,16 +35,3 @@ def read_used(run: Path) -> Mapping[str, str]:
             return {line["path"]: line[USED] for line in csv.DictReader(file)}
     except (FileNotFoundError, NotADirectoryError):
         return {}
-
-
-def held_out_of(run: Path, rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The ``rows`` that the run held out. Raises CheckpointError when it held none of them out."""
-    used = read_used(run)
-    kept = tuple(row for row in rows if used.get(row.name) == HELD_OUT)
-    if not kept:
-        raise CheckpointError(
-            f"{run} held none of these {len(rows)} videos out"
-            if used
-            else f"{run} has no {FILE} that tells which videos it held out: give its run folder"
-        )
-    return kept

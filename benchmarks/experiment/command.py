@@ -98,9 +98,11 @@ def experiment_command(
         Console().print(left_table(experiment, chosen))
         return
     outcome = run_chosen(experiment, chosen, at_once=jobs, minutes=minutes)
-    if output is not None:
-        write_results(experiment, experiment.entries(), output)
-    say_outcome(outcome)
+    try:
+        if output is not None:
+            write_results(experiment, experiment.entries(), output)
+    finally:  # why nothing is measured counts before that nothing is
+        say_outcome(outcome)
 
 
 def experiment_schedule_command(
@@ -140,15 +142,17 @@ def experiment_schedule_command(
     entries = schedule_entries(experiment.protocol)
     wanted = experiment.jobs([entry.name for entry in entries])
     outcome = run_chosen(experiment, wanted, at_once=jobs, minutes=minutes)
-    chosen = chosen_schedule(write_results(experiment, entries, output))
-    said = (
-        "not all schedules are measured yet"
-        if chosen is None
-        else f"chosen: {chosen} clips. The protocol has the arm random-own-schedule once they are "
-        "its own_schedule_clips (benchmarks/experiment/protocol.py)"
-    )
-    Console(highlight=False).print(said)
-    say_outcome(outcome)
+    try:
+        chosen = chosen_schedule(write_results(experiment, entries, output))
+        said = (
+            "not all schedules are measured yet"
+            if chosen is None
+            else f"chosen: {chosen} clips. The protocol has the arm random-own-schedule once they "
+            "are its own_schedule_clips (benchmarks/experiment/protocol.py)"
+        )
+        Console(highlight=False).print(said)
+    finally:  # why nothing is measured counts before that nothing is
+        say_outcome(outcome)
 
 
 def _require() -> None:

@@ -130,7 +130,7 @@ class ExperimentResult(Record):
     created_utc: AwareDatetime
     git_revision: str | None
     trained_by: tuple[str, ...]
-    """Git revisions of the code that the jobs ran, more than one if it changed in between."""
+    """Git revisions of the code that the jobs last ran, more than one if it changed in between."""
     measured_on: Literal["test", "validation"]
     dataset: str
     cross_domain: tuple[str, ...] = ()

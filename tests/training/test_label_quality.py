@@ -1,6 +1,7 @@
 """The report on pseudo-labels, by hand-computed cases."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -106,8 +107,27 @@ def test_within_a_frame_rate_only_its_own_classes_may_be_answered() -> None:
     assert (ntsc.frame_rate, ntsc.labels) == (29.97, ("wave",))
     assert (ntsc.videos.count, ntsc.videos.accuracy) == (1, 1.0)
     text = markdown(judged(seen=frozenset(), frame_rates=rates))
-    line = "accuracy of whole videos of 29.97 fps, among their 1 classes only: unseen videos"
-    assert f"| {line} | 1 | 100.0% |" in text
+    line = "accuracy of whole videos of 25 fps, among their 2 classes only: unseen videos"
+    assert f"| {line} | 2 | 100.0% |" in text
+    assert "of 29.97 fps" not in text  # with one class it cannot be wrong
+
+
+def test_a_hard_label_of_another_rates_class_is_wrong() -> None:
+    hard = labels(kind="hard")
+    targets = np.eye(2, dtype=np.float32)[hard.targets.argmax(axis=1)]
+    rows = [
+        Row(path=Path(name), name=name, label=label, columns={}) for name, label in TRUE.items()
+    ]
+    found = judge_labels(
+        replace(hard, targets=targets),
+        rows,
+        seen=frozenset(),
+        frame_rates={"a.mp4": 25.0, "b.mp4": 25.0, "c.mp4": 30.0},
+        unreadable=(),
+        command="",
+    ).unseen
+    assert found is not None
+    assert [one.videos.accuracy for one in found.per_frame_rate] == [1.0, 0.0]
 
 
 def test_clusters_are_compared_within_a_frame_rate() -> None:

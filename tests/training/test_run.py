@@ -184,6 +184,8 @@ def test_a_finished_run_is_not_done_again_but_shown(whole: tuple[Path, str]) -> 
             "4 of the 8 test videos are among",
         ),
         ("clip", {"crop": 73}, "crop"),
+        ("data", {"calibration_from": "no-such-run"}, "no-such-run"),
+        ("labels", {"kind": "clusters", "clusters": 5_000_000}, "clusters must be"),
     ],
 )
 def test_what_cannot_be_done_is_not_begun(
@@ -262,6 +264,14 @@ def test_the_demonstration_does_all_stages_on_its_own_videos(tmp_path: Path) -> 
     config = read_config(run / CONFIG, {}, kind=MethodConfig)
     assert (config.network.width, config.stages.student_clips) == (0.05, 8)  # the flags
     assert (config.flow.grid_clips, config.augment.flip) == (4, False)  # the demonstration's
+
+
+def test_the_demonstration_takes_no_file_of_settings(dataset: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(table_of_parts(dataset))
+    status, printed = outcome("--demo", "--config", tmp_path / "run.toml", "-o", tmp_path / "run")
+    assert status == 2
+    assert "without --config" in printed
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_demonstration_makes_its_own_videos(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from typing import Any, get_args
 
 import pytest
 
-from motionfit.training.config import ConfigError, read_config
+from motionfit.training.config import ConfigError, Data, read_config
 from motionfit.training.labelling import Kind, LabelOptions
 from motionfit.training.run_config import Labels, MethodConfig
 from motionfit.training.segments import Granularity
@@ -99,9 +99,16 @@ def test_a_configuration_survives_its_file(tmp_path: Path) -> None:
     assert read_config(tmp_path / "config.toml", {}, kind=MethodConfig) == whole
 
 
-def test_videos_that_choose_the_weights_are_not_those_that_are_measured() -> None:
-    with pytest.raises(
-        ConfigError, match="the configuration: patience keeps .* cannot be measured on: give --test"
-    ):
-        config(train={"patience": 3}, others={"test": None})
-    assert config(train={"patience": 3}).train.patience == 3
+def test_no_training_of_a_run_ends_early() -> None:
+    """All that are compared see as many clips as the table says."""
+    with pytest.raises(ConfigError, match="patience"):
+        config(train={"patience": 3})
+
+
+def test_a_teacher_copies_no_calibration() -> None:
+    def data_of(**data: Any) -> Data:
+        return config(data=data).placed_in(Path("run")).for_teacher().data
+
+    copied = data_of(calibration_from="earlier")
+    assert (copied.calibration_from, copied.holds_out) == (None, False)
+    assert data_of(hold_out_share=0.3).hold_out_share == 0.3

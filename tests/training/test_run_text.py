@@ -43,6 +43,7 @@ RESULT = RunResult(
     ),
     gain=estimate(0.2),
     pseudo_labels=Truth(pieces=RIGHT, videos=RIGHT),
+    gallery_videos=4,
     recalls=(Recall(k=1, recall=estimate(0.4), by_chance=0.5),),
     warnings=("3 of the 20 test videos are among the unlabelled ones",),
 )
@@ -61,7 +62,7 @@ def test_the_table_sets_motionfit_beside_its_rivals() -> None:
     assert rates == []
     assert parts == [
         ("right pseudo-labels, new videos", "9", "75.0%", ""),
-        ("R@1 before fine-tuning, in 6 videos", "20", "40.0%", "30.0% - 50.0%"),
+        ("R@1 before fine-tuning, in 4 videos", "20", "40.0%", "30.0% - 50.0%"),
         ("  by chance", "", "50.0%", ""),
     ]
 
@@ -85,16 +86,20 @@ def test_several_frame_rates_are_told_apart() -> None:
             top1=estimate(0.3),
             top1_among_labels=estimate(among),
         )
-        for rate, videos, labels, among in ((25.0, 12, ("a",), 0.6), (29.97, 8, ("a", "b"), 0.4))
+        for rate, videos, labels, among in (
+            (25.0, 12, ("a", "b"), 0.6),
+            (29.97, 8, ("a", "b"), 0.4),
+            (30.0, 3, ("a",), 1.0),
+        )
     )
     random, *others = RESULT.networks
     measured = random.model_copy(update={"per_frame_rate": rates})
     alone = others[0].model_copy(update={"per_frame_rate": rates[:1]})  # says nothing new
     result = RESULT.model_copy(update={"networks": (measured, alone)})
     assert table_lines(result)[1] == [
-        ("random initialisation at 25 fps, among its 1 classes", "12", "60.0%", "50.0% - 70.0%"),
+        ("random initialisation at 25 fps, among its 2 classes", "12", "60.0%", "50.0% - 70.0%"),
         ("random initialisation at 29.97 fps, among its 2 classes", "8", "40.0%", "30.0% - 50.0%"),
-    ]
+    ]  # and nothing of the rate that has one class, where no answer is wrong
 
 
 def test_the_files_say_the_same(tmp_path: Path) -> None:

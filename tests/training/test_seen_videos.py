@@ -3,9 +3,12 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from motionfit.inference.clip import ClipSpec
+from motionfit.training.checkpoint import CheckpointError
 from motionfit.training.manifest import Row, read_manifest
-from motionfit.training.seen_videos import seen_by
+from motionfit.training.seen_videos import held_out_of, seen_by, uses_of
 from motionfit.training.unlabelled import read_unlabelled
 from tests.training.made_teachers import write_teacher
 
@@ -49,6 +52,29 @@ def test_another_video_of_the_same_name_is_not_seen(
     (tmp_path / "others").mkdir()
     (tmp_path / "others" / "blue0.mp4").write_bytes(b"something else")
     assert seen_by(run, read_unlabelled(tmp_path / "others", lists=None, where=())) == frozenset()
+
+
+def test_what_a_video_was_used_for_is_told_by_the_file_not_by_its_name(
+    dataset: Path, tmp_path: Path, spec: ClipSpec
+) -> None:
+    run = run_on(dataset, tmp_path / "run", spec)
+    training, held_out = split(dataset)
+    expected = {row.name: "training" for row in training}
+    expected |= {row.name: "held_out" for row in held_out}
+    assert uses_of(run, read_manifest(dataset)) == expected
+    # The same files with other names, as a folder of videos has them.
+    others = read_unlabelled(dataset / "videos", lists=None, where=())
+    assert uses_of(run, others) == {Path(name).name: use for name, use in expected.items()}
+    assert [row.name for row in held_out_of(run, others)] == [r.path.name for r in held_out]
+    # Other videos with the same names.
+    shutil.copytree(dataset, tmp_path / "later")
+    for file in (tmp_path / "later" / "videos").iterdir():
+        file.write_bytes(file.read_bytes() + b"and more")
+    later = read_manifest(tmp_path / "later")
+    assert {row.name for row in later} == {row.name for row in read_manifest(dataset)}
+    assert uses_of(run, later) == {}
+    with pytest.raises(CheckpointError, match="held none of these 12 videos out"):
+        held_out_of(run, later)
 
 
 def test_names_decide_when_the_files_of_the_run_are_gone(

@@ -165,8 +165,10 @@ def test_mers_learns_the_same_from_any_labels(
         for mixed in (False, True)
     ]
     assert same(*runs)
-    start = R2Plus1D(2, width=0.1).fc.weight.shape
-    assert runs[0]["fc.weight"].shape == start
+    torch.manual_seed(options.config.train.seed)
+    start = R2Plus1D(2, width=0.1)
+    assert torch.equal(runs[0]["fc.weight"], start.fc.weight)  # which nothing teaches
+    assert not torch.equal(runs[0]["stem.0.weight"], start.state_dict()["stem.0.weight"])
 
 
 def test_training_a_student_computes_no_flow(
@@ -228,6 +230,15 @@ def test_what_does_not_fit_together_is_refused(
     (tmp_path / "one.csv").write_text(f"path\n{read_manifest(dataset)[0].path}\n")
     with pytest.raises(DatasetError, match="labels none of the videos"):
         trained(changed(options, source={"unlabelled": tmp_path / "one.csv"}))
+
+
+def test_nothing_of_a_student_is_held_out_to_wait_for() -> None:
+    values: dict[str, dict[str, Any]] = {
+        "source": {"labels": "labels.parquet", "unlabelled": "videos"},
+        "train": {"patience": 3},
+    }
+    with pytest.raises(ConfigError, match="none are held out here: leave it away"):
+        read_config(None, values, kind=StudentConfig)
 
 
 @pytest.mark.parametrize(

@@ -170,8 +170,10 @@ def test_the_command_writes_scores_figures_and_a_text(
     for name, checkpoint in (("colours", rgb), ("motion", flow)):
         (tmp_path / name).mkdir()
         save_checkpoint(tmp_path / name / CHECKPOINT, checkpoint)
-    trained = matching(read_manifest(dataset), [parse_filter("group=g1")])
-    write_used(tmp_path / "motion", training=trained, held_out=[])
+    held_out, trained = (
+        matching(read_manifest(dataset), [parse_filter(f"group={group}")]) for group in ("g0", "g1")
+    )
+    write_used(tmp_path / "motion", training=trained, held_out=held_out)
     app = typer.Typer(pretty_exceptions_enable=False)
     app.command()(two_stream_command)
     arguments = [
@@ -186,6 +188,7 @@ def test_the_command_writes_scores_figures_and_a_text(
         for part in ("RGB: top-1", "flow: top-1", "RGB + flow: top-1", "RGB + flow less RGB"):
             assert part in text
         assert "flow network was trained on 4 of these 8 videos" in text
+        assert "temperature of the flow network was fitted on 4 of these 8 videos" in text
         assert "4 clusters (one per group and label)" in text
     text = (out / "two_stream.json").read_text()
     report = TwoStreamReport.model_validate_json(text)
