@@ -107,17 +107,18 @@ def _setting(result: ExperimentResult) -> list[str]:
 
 
 def _splits_setting(result: ExperimentResult) -> list[str]:
-    protocol = result.protocol
+    protocol, on_test = result.protocol, result.measured_on == "test"
     splits = "; ".join(
-        f"{one.name}: source and labels from {one.training[0]} to {one.training[-1]}, test "
-        f"{one.test[0]} to {one.test[-1]}"
+        f"{one.name}: source and labels from {one.training[0]} to {one.training[-1]}"
+        + f", test {one.test[0]} to {one.test[-1]}" * on_test
         for one in protocol.splits
     )
     others = [f"source of the arm {CROSS_DOMAIN}: {_sources(result)}"] * bool(result.cross_domain)
     return [
         splits,
         *others,
-        f"choices were made on {', '.join(protocol.validation)}, which nothing is trained on",
+        f"choices were made on {', '.join(protocol.validation)}, which nothing is trained on"
+        + "; these figures are of the same videos" * (not on_test),
     ]
 
 

@@ -45,6 +45,7 @@ def check(
         f"It takes 1.2e+03<!-- figure: latency.json#{MEDIAN} .2g -->.",
         "64<!-- figure: latency.json#cases[0].summary.n d --> samples",
         "right: 87.5%<!-- figure: accuracy.json#accuracy.top1.value .1% -->, see",
+        "+87.5<!-- figure: accuracy.json#accuracy.top1.value +.1p --> points",
         "No figure at all.",
     ],
 )
@@ -62,6 +63,7 @@ def test_a_figure_that_is_the_one_in_its_file_holds(text: str, results_dir: Path
         (f"1234.6<!-- figure: latency.json#{MEDIAN} -->", "not understood"),
         (f"1234.6<!-- figure {MEDIAN} .1f", "not understood"),
         (f"1<!-- figure: latency.json#{MEDIAN} .1q -->", "'.1q' is not a format of a number"),
+        ("87.5%<!-- figure: accuracy.json#accuracy.top1.value .1p -->", "is 87.5, the text says"),
         ("1<!-- figure: none.json#seed d -->", "there is no results file"),
         ("1<!-- figure: latency.json#cases[9].name d -->", "there is no [9]"),
         ("1<!-- figure: latency.json#cases[name=b].name d -->", "there is no [name=b]"),
