@@ -64,7 +64,7 @@ def our_contender(
         evaluate=None,
         fingerprint="",
     )
-    loop = set_up(task, config=config, accelerator=Accelerator(), state=None)
+    loop = set_up(task, config=config, accelerator=Accelerator(mixed_precision="no"), state=None)
     loop.wrapped.train()
     forward = torch.compile(loop.wrapped) if variant.compiled else loop.wrapped
 

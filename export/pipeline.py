@@ -15,12 +15,13 @@ from motionfit.export.source import open_source
 from motionfit.export.timing_cache import timing_cache_folder
 from motionfit.export.to_onnx import write_onnx
 from motionfit.export.to_tensorrt import PlanOptions, write_plan
-from motionfit.export.triton import TritonModel, check_triton, write_triton
+from motionfit.export.triton import TritonModel, check_batch, check_triton, write_triton
 from motionfit.export.verify import verify
 from motionfit.export.weights import store_weights
 from motionfit.inference.backends import Backend, Device, choose
 from motionfit.inference.bundle import FP16, LOWERED, MODEL, WEIGHTS, Bundle
 from motionfit.inference.plan import Profile
+from motionfit.inference.plan_library import PlanKind
 from motionfit.training.checkpoint import Checkpoint
 
 
@@ -88,6 +89,8 @@ def export_bundle(
     name = name_of(checkpoint, name=name or student.name)
     if wanted.triton is not None:
         check_triton(wanted.triton, name=name, labels=checkpoint.labels)
+        if plan.kind is PlanKind.TENSORRT:
+            check_batch(wanted.profile)
     clips = find_clips(student.path, spec=checkpoint.spec, labels=checkpoint.labels, videos=videos)
     with replacing(output) as folder:
         stored = store_weights(folder / WEIGHTS, checkpoint)

@@ -2,11 +2,11 @@
 
 import errno
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from motionfit.inference.bundle import MANIFEST
 from motionfit.inference.errors import BundleError
@@ -20,13 +20,13 @@ def replacing(output: Path, *, check: Callable[[Path], None] | None = None) -> I
     """A new, empty folder beside ``output``, which takes its place when the block ends well.
 
     After an exception in the block, Ctrl-C included, the new folder is gone and what was at
-    ``output`` is as it was; after SIGKILL, a hidden folder ``.NAME.PID.unfinished`` stays behind.
+    ``output`` is as it was; after SIGKILL, a hidden folder ``.NAME.*.unfinished`` stays behind.
     ``check`` raises BundleError when what is at ``output`` must not be replaced; without one, it
     may be a bundle, an empty folder, or nothing. A disk that is full is a BundleError as well.
     """
     output = output.resolve()
     (check or check_replaceable)(output)
-    unfinished = output.with_name(f".{output.name}.{os.getpid()}.unfinished")
+    unfinished = output.with_name(f".{output.name}.{uuid4().hex}.unfinished")
     unfinished.mkdir()
     try:
         yield unfinished
@@ -78,7 +78,7 @@ def _named_files(bundle: Path) -> set[str]:
 
 
 def _swap(new: Path, output: Path) -> None:
-    old = output.with_name(f".{output.name}.{os.getpid()}.old")
+    old = output.with_name(f".{output.name}.{uuid4().hex}.old")
     try:
         if output.exists():
             output.rename(old)

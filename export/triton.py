@@ -15,7 +15,7 @@ from pathlib import Path
 from motionfit.export.publish import check_parent, replacing
 from motionfit.inference.bundle import FP16, MODEL, PLAN, Bundle
 from motionfit.inference.errors import BundleError
-from motionfit.inference.plan import PlanRecord
+from motionfit.inference.plan import PlanRecord, Profile
 from motionfit.inference.tensors import EMBEDDING, INPUT, LOGITS
 
 CONFIG = "config.pbtxt"
@@ -116,13 +116,18 @@ def _check_old(model: Path) -> None:
         )
 
 
-def _batch_of_plan(bundle: Bundle) -> int:
-    profile = PlanRecord.read(bundle.file(PLAN)).profile
+def check_batch(profile: Profile) -> None:
+    """Raise BundleError when a plan of ``profile`` takes no single clip, as Triton may send."""
     if profile.min > 1:
         raise BundleError(
             f"{PLAN} takes {profile.min} clips at least, and Triton must be able to send one: "
             f"export with  --batch 1 {profile.opt} {profile.max}"
         )
+
+
+def _batch_of_plan(bundle: Bundle) -> int:
+    profile = PlanRecord.read(bundle.file(PLAN)).profile
+    check_batch(profile)
     return profile.max
 
 

@@ -1,6 +1,6 @@
 """Decoding: the frames on screen at given moments of one open video, or all of its frames."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -98,6 +98,7 @@ class VideoReader:
             self.duration_us = self._since_start(self.index.end)
             if self.index.trusted:
                 self._check_duration()
+            self._key_times_us = _times([self._since_start(t) for t, _ in self.index.keys])
         except VideoError as error:
             error.codec = self.codec
             self.close()
@@ -105,7 +106,6 @@ class VideoReader:
         except BaseException:
             self.close()
             raise
-        self._key_times_us = np.array([self._since_start(t) for t, _ in self.index.keys], np.int64)
 
     def __enter__(self) -> Self:
         return self
@@ -331,7 +331,7 @@ class VideoReader:
             times = [to_microseconds(stamp - known[0], self._time_base) for stamp in known]
             end_us = to_microseconds(self.index.end - known[0], self._time_base)
             self.duration_us = end_us if end_us > times[-1] else times[-1] + frame_us
-            return np.array(times, np.int64)
+            return _times(times)
         rate = MICROSECONDS / frame_us
         self.notes.append(
             f"Frames have no usable times: taken as evenly spaced at {rate:.2f} a second."
@@ -369,6 +369,15 @@ class VideoReader:
 
 def _is_key(packet: VideoPacket, key: tuple[int, int]) -> bool:
     return packet.is_keyframe and packet.pts == key[0]
+
+
+def _times(microseconds: Sequence[int]) -> Times:
+    try:
+        return np.array(microseconds, np.int64)
+    except OverflowError:
+        raise UnreadableVideo(
+            "the times of its frames are thousands of years apart: the file is damaged"
+        ) from None
 
 
 def _usual_step(stamps: list[int | None]) -> int:

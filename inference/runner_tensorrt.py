@@ -122,7 +122,7 @@ def _shapes(
         }
 
     modes_of = library.TensorIOMode
-    check_model(bundle, inputs=of(modes_of.INPUT), outputs=of(modes_of.OUTPUT))
+    check_model(bundle, inputs=of(modes_of.INPUT), outputs=of(modes_of.OUTPUT), file=kind.file)
     types = {name: engine.get_tensor_dtype(name).name for name in names}
     if types != DTYPES:
         raise BundleError(

@@ -116,10 +116,13 @@ class Settings(BaseSettings):
         500, ge=1, description="Videos after which a decoding process is replaced."
     )
     decode_timeout_seconds: float = Field(
-        10.0, gt=0, le=3600, description="Seconds that decoding one video may take."
+        10.0,
+        gt=0,
+        le=3600,
+        description="Seconds that decoding one video may take, or 16 windows of a timeline.",
     )
     max_clips: int = Field(16, ge=1, le=64, description="Most clips that one request may ask for.")
-    max_windows: int = Field(4096, ge=1, le=1_000_000, description="Most windows of a timeline.")
+    max_windows: int = Field(4096, ge=2, le=1_000_000, description="Most windows of a timeline.")
     max_duration_seconds: float = Field(
         7200.0, gt=0, description="Longest video that is looked at."
     )
@@ -134,7 +137,11 @@ class Settings(BaseSettings):
         description="Uploads that may be received at the same time; the slowest makes room.",
     )
     max_connections: int = Field(
-        2000, ge=1, le=100_000, description="Open connections; one more is closed at once."
+        2000,
+        ge=1,
+        le=100_000,
+        description="Open connections; for one more the longest idle one is closed, or it is "
+        "refused.",
     )
     header_timeout_seconds: float = Field(
         10.0, gt=0, le=3600, description="Seconds that a request's headers may take."

@@ -79,13 +79,14 @@ def abstain_threshold(scores: NDArray[np.float64], labels: Labels) -> float:
 
     0, so that nothing is withheld, where that holds of all answers or cannot be had.
     """
-    confidence = scores.max(axis=1)
+    confidence = np.floor(scores.max(axis=1) * 1e4) / 1e4  # as the threshold is kept
     order = np.argsort(-confidence, kind="stable")
     right = np.cumsum((scores.argmax(1) == labels)[order])
-    enough = np.flatnonzero(right >= ANSWERED_RIGHT * np.arange(1, len(labels) + 1))
+    lowest = np.append(np.diff(confidence[order]) < 0, True)  # a threshold divides no equal ones
+    enough = np.flatnonzero(lowest & (right >= ANSWERED_RIGHT * np.arange(1, len(labels) + 1)))
     if not len(enough) or enough[-1] == len(labels) - 1:
         return 0.0
-    return float(np.floor(confidence[order[enough[-1]]] * 1e4) / 1e4)
+    return float(confidence[order[enough[-1]]])
 
 
 def expected_calibration_error(scores: NDArray[np.float64], labels: Labels) -> float:

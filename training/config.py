@@ -24,6 +24,9 @@ from motionfit.inference.errors import MotionfitError
 PARTS = ("stem", "layer1", "layer2", "layer3", "layer4", "fc")
 """The parts of R(2+1)D that can be frozen or given a learning rate, from input to output."""
 
+EMBEDDED, KINETICS = "embedded", "kinetics"
+"""Words that name weights to start from, in the place of a path."""
+
 Part = Literal["stem", "layer1", "layer2", "layer3", "layer4", "fc"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Factor = Annotated[float, Field(gt=0, le=1000)]
@@ -185,7 +188,7 @@ class Model(Section):
 
     def with_absolute_paths(self) -> Self:
         """As ``Section.with_absolute_paths``; a start may be a path or a word."""
-        if self.start is None or not Path(self.start).exists():
+        if self.start in (None, EMBEDDED, KINETICS) or not Path(self.start).exists():
             return self
         return self.model_copy(update={"start": str(Path(self.start).absolute())})
 

@@ -10,10 +10,10 @@ from motionfit.inference.errors import DatasetError
 from motionfit.training.checkpoint import CheckpointError, load_student
 from motionfit.training.embeddings import Embedded, embed
 from motionfit.training.manifest import Filter, Row, data_hash, matching, read_dataset
-from motionfit.training.origins import Network, available_device, trained_on
+from motionfit.training.origins import Network, available_device
 from motionfit.training.report import Data
 from motionfit.training.row_clusters import group_of
-from motionfit.training.seen_videos import uses_of
+from motionfit.training.seen_videos import use_warnings, uses_of
 from motionfit.training.used_videos import FILE, HELD_OUT, TRAINING, USED, read_used
 
 OF_TRAINING, OF_HELD_OUT = (f"{USED}={what}" for what in (TRAINING, HELD_OUT))
@@ -74,7 +74,12 @@ def embed_parts(options: PartsOptions, *, console: Console) -> Parts:
         test=asked,
         reference_data=_data(reference, options, options.reference),
         test_data=_data(test, options, options.test),
-        warnings=_warnings(options.run, reference, test),
+        warnings=(
+            *use_warnings(
+                options.run, checkpoint.training, test, network="the network", calibrated=False
+            ),
+            *_look_alikes(reference, test),
+        ),
     )
 
 
@@ -119,15 +124,12 @@ def _data(rows: Sequence[Row], options: PartsOptions, own: Sequence[Filter]) -> 
     )
 
 
-def _warnings(run: Path, reference: Sequence[Row], test: Sequence[Row]) -> tuple[str, ...]:
-    found = []
-    if trained := trained_on(run, test):
-        found.append(f"the network was trained on {trained} of the {len(test)} videos tested")
+def _look_alikes(reference: Sequence[Row], test: Sequence[Row]) -> tuple[str, ...]:
     groups = {(row.label, group_of(row)) for row in reference}
     alike = [row for row in test if group_of(row) and (row.label, group_of(row)) in groups]
-    if alike:
-        found.append(
-            f"{len(alike)} of the {len(test)} videos tested have a look-alike (same class and "
-            "group) in the other part"
-        )
-    return tuple(found)
+    if not alike:
+        return ()
+    return (
+        f"{len(alike)} of the {len(test)} videos tested have a look-alike (same class and group) "
+        "in the other part",
+    )

@@ -1,6 +1,5 @@
 """One evaluation, from a checkpoint and labelled videos to a report."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,8 +18,7 @@ from motionfit.training.provenance import git_revision, versions
 from motionfit.training.recipe import recipe_of
 from motionfit.training.report import Data, Model, Report, report_of
 from motionfit.training.retime import other_rate, rates_by_frequency
-from motionfit.training.seen_videos import held_out_of, uses_of
-from motionfit.training.used_videos import HELD_OUT, TRAINING
+from motionfit.training.seen_videos import held_out_of, use_warnings
 from motionfit.training.watching import Looks, check_labels, see
 
 NOT_RECORDED = "the checkpoint does not say where from"
@@ -57,6 +55,7 @@ def evaluate(options: EvaluateOptions, *, console: Console) -> Report:
     if options.held_out:
         rows = held_out_of(options.run, rows)
     check_labels(rows, labels=checkpoint.labels)
+    absent = len(dataset.absent)
     data = Data(
         name=options.labelled.resolve().name,
         where=(*map(str, options.where), *(["held out by the run"] if options.held_out else [])),
@@ -84,7 +83,10 @@ def evaluate(options: EvaluateOptions, *, console: Console) -> Report:
         data=data,
         looks=looks,
         seed=options.seed,
-        warnings=_warnings(options.run, rows, absent=len(dataset.absent)),
+        warnings=[
+            *use_warnings(options.run, checkpoint.training, rows, network="the model"),
+            *([f"{absent} videos of the lists are not in the folder"] if absent else []),
+        ],
         origin={
             "command": options.command,
             "git_revision": revision,
@@ -127,22 +129,6 @@ def _model(run: Path, checkpoint: Checkpoint) -> Model:
         clip=checkpoint.spec.to_json(),
         calibrated_on=checkpoint.training.get("measured", {}).get("source", NOT_RECORDED),
     )
-
-
-def _warnings(run: Path, rows: Sequence[Row], *, absent: int) -> list[str]:
-    uses = Counter(uses_of(run, rows).values())
-    found = []
-    if trained := uses[TRAINING]:
-        found.append(
-            f"the model was trained on {trained} of these {len(rows)} videos, so its accuracy on "
-            "new ones is lower; --held-out leaves them away"
-        )
-    if fitted := uses[HELD_OUT]:
-        found.append(
-            f"temperature and threshold were fitted on {fitted} of these {len(rows)} videos, so "
-            "the calibration error is better than on others"
-        )
-    return [*found, *([f"{absent} videos of the lists are not in the folder"] if absent else [])]
 
 
 def _name_of(device: torch.device) -> str:

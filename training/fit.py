@@ -5,6 +5,7 @@ which an export is verified.
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -44,9 +45,11 @@ from motionfit.training.record import (
     measured_on,
     not_measured,
 )
+from motionfit.training.seen_videos import uses_of
 from motionfit.training.session import RunOptions, begin, finish, shared
 from motionfit.training.splits import held_out_share
 from motionfit.training.start import Start, load_start
+from motionfit.training.used_videos import TRAINING
 
 SAVED_CLIPS = 32
 
@@ -64,6 +67,8 @@ class Plan:
     copied: Measured | None
     """The calibration of an earlier run, when it is to be copied."""
     start: Start
+    seen_by_start: int
+    """Videos held out here that the starting weights were trained on, as far as it is known."""
 
 
 def fit(options: FitOptions, *, console: Console) -> None:
@@ -108,7 +113,8 @@ def fit(options: FitOptions, *, console: Console) -> None:
                 training=plan.training,
                 held_out=plan.held_out,
                 unreadable=cache.unreadable + test.unreadable,
-            ),
+            )
+            | {"held_out_seen_by_start": plan.seen_by_start},
             "measured": measured.record(),
         },
     )
@@ -127,9 +133,29 @@ def make_plan(config: Config, *, console: Console) -> Plan:
     start = load_start(config.model.start, labels=labels, width=config.model.width, spec=spec)
     freeze(start.model, config.model.freeze)
     console.print(str(start), highlight=False, markup=False)
+    seen = _seen_by_start(config.model.start, held_out)
+    if seen:
+        console.print(
+            f"warning: the starting weights were trained on {seen} of the {len(held_out)} videos "
+            "held out, so accuracy and calibration on these are better than on new ones",
+            highlight=False,
+        )
     return Plan(
-        training=training, held_out=held_out, labels=labels, spec=spec, copied=copied, start=start
+        training=training,
+        held_out=held_out,
+        labels=labels,
+        spec=spec,
+        copied=copied,
+        start=start,
+        seen_by_start=seen,
     )
+
+
+def _seen_by_start(start: str | None, held_out: Sequence[Row]) -> int:
+    """How many videos the run in the folder ``start``, if it is one, was trained on."""
+    if start is None:
+        return 0
+    return Counter(uses_of(Path(start), held_out).values())[TRAINING]
 
 
 def split_rows(
@@ -176,7 +202,7 @@ def _train(
         evaluate=partial(_held_out_figures, test=test, spec=plan.spec)
         if plan.held_out and test is not None
         else None,
-        fingerprint=f"{data_hash(row for row, _ in cache.videos)}, "
+        fingerprint=f"{data_hash(row for row, _ in cache.videos)}, {plan.start.origin}, "
         f"{PartialState().num_processes} processes",
     )
     return train(

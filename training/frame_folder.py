@@ -23,7 +23,7 @@ from motionfit.inference.video import Frames, read_frames
 from motionfit.training.cached_video import CachedVideo, Stored
 from motionfit.training.frame_store import Room, if_there_is_room
 
-_DECODING = ("container", "decoding", "picture", "video")
+_DECODING = ("codecs", "container", "decoding", "picture", "sampling", "video")
 """The modules that, with PyAV, decide what frames look like and when they are on screen."""
 _ENTRY, _PART = ".frames", ".part"
 _ABANDONED_SECONDS = 3600.0

@@ -43,9 +43,7 @@ def open_logbook(run: Path, *, epochs_done: int, console: Console) -> Iterator[L
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     with written_whole(log) as unfinished:
         unfinished.write_text("".join(f"{line}\n" for line in lines[:epochs_done]), "utf-8")
-    board = SummaryWriter(
-        str(run / TENSORBOARD), purge_step=epochs_done + 1 if epochs_done else None
-    )
+    board = SummaryWriter(str(run / TENSORBOARD), purge_step=epochs_done + 1)
     try:
         yield Logbook(log=log, board=board, console=console)
     finally:

@@ -126,7 +126,7 @@ def train(
     ``run`` gets log.jsonl, TensorBoard's events and, now and then and when stopped by Ctrl-C or
     SIGTERM (which end in KeyboardInterrupt), the state that ``resume`` goes on from.
     """
-    accelerator = Accelerator()
+    accelerator = Accelerator(mixed_precision="no")  # precision is ours, whatever is configured
     state = load_state(run / STATE) if resume and (run / STATE).exists() else None
     loop = set_up(task, config=config, accelerator=accelerator, state=state)
     with stop_wish() as wish:
@@ -312,7 +312,7 @@ def _epoch_done(loop: Loop, logbook: Logbook | None) -> bool:
     epoch, epochs = loop.epoch, loop.epochs
     figures = _epoch_figures(loop)
     course.loss_sum = course.right = course.seen = course.seconds = course.waited = 0.0
-    look = epoch % max(1, epochs // config.evaluations) == 0 or epoch == epochs
+    look = epoch % math.ceil(epochs / config.evaluations) == 0 or epoch == epochs
     enough = False
     if logbook is not None:
         if look and loop.task.evaluate is not None:

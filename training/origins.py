@@ -1,7 +1,5 @@
 """What every result file says besides its figures: which network, made by which command."""
 
-from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -12,12 +10,9 @@ from pydantic import AwareDatetime, Field
 from motionfit.inference.bundle import sha256_of
 from motionfit.training.checkpoint import CHECKPOINT, Checkpoint
 from motionfit.training.json_record import Record
-from motionfit.training.manifest import Row
 from motionfit.training.provenance import git_revision, versions
 from motionfit.training.recipe import recipe_of
 from motionfit.training.report import SHA256
-from motionfit.training.seen_videos import uses_of
-from motionfit.training.used_videos import TRAINING
 
 
 class Origin(Record):
@@ -75,8 +70,3 @@ def available_device() -> torch.device:
 def device_name(device: torch.device) -> str:
     """The name of a GPU, else the kind of the device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def trained_on(run: Path, rows: Sequence[Row]) -> int:
-    """How many of ``rows`` the run used to train; 0 also where it does not say."""
-    return Counter(uses_of(run, rows).values())[TRAINING]

@@ -35,7 +35,7 @@ class Model(Record):
     clip: dict[str, Any]
     """Its ClipSpec, with score temperature and abstain threshold."""
     calibrated_on: str
-    """Where temperature and threshold come from. They are never fitted on the videos below."""
+    """Where temperature and threshold come from. An evaluation never fits them."""
 
 
 class Data(Record):

@@ -6,13 +6,15 @@ same, nor one video have one name. Of files that are not there any more only nam
 """
 
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from motionfit.training.checkpoint import CheckpointError
 from motionfit.training.manifest import Row
 from motionfit.training.session import CONFIG
-from motionfit.training.used_videos import FILE, HELD_OUT, read_used
+from motionfit.training.used_videos import FILE, HELD_OUT, TRAINING, read_used
 
 
 def uses_of(run: Path, rows: Sequence[Row]) -> Mapping[str, str]:
@@ -41,6 +43,41 @@ def seen_by(run: Path, rows: Sequence[Row]) -> frozenset[str] | None:
         return None
     gone = {file.name for file in files} - {file.name for file in files if file.is_file()}
     return frozenset(uses_of(run, rows)) | {row.name for row in rows if row.path.name in gone}
+
+
+def use_warnings(
+    run: Path,
+    training: Mapping[str, Any],
+    rows: Sequence[Row],
+    *,
+    network: str,
+    calibrated: bool = True,
+) -> tuple[str, ...]:
+    """Why figures of ``network`` on the ``rows`` are better than on new videos, a sentence each.
+
+    ``training`` is the record in the network's checkpoint; without ``calibrated`` its scores are
+    not looked at.
+    """
+    if not read_used(run):
+        return (
+            f"it is not known whether {network} was trained on any of these {len(rows)} videos: "
+            f"{run.name} is no run folder that tells",
+        )
+    uses = Counter(uses_of(run, rows).values())
+    trained, fitted = uses[TRAINING], uses[HELD_OUT]
+    patient = training.get("configuration", {}).get("train", {}).get("patience")
+    before = training.get("data", {}).get("held_out_seen_by_start")
+    found = {
+        f"{network} was trained on {trained} of these {len(rows)} videos, so its accuracy on new "
+        "ones is lower": trained,
+        f"{network} got its temperature and threshold from {fitted} of these {len(rows)} videos, "
+        "so the calibration error is better than on others": fitted and calibrated,
+        f"{network} has the weights that did best on {fitted} of these {len(rows)} videos "
+        "(--patience), so its accuracy on others is lower": fitted and patient,
+        f"{network} started from weights that were trained on {before} of the videos that it held "
+        "out, so its accuracy on new ones is lower": fitted and before,
+    }
+    return tuple(sentence for sentence, so in found.items() if so)
 
 
 def held_out_of(run: Path, rows: Sequence[Row]) -> tuple[Row, ...]:

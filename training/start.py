@@ -8,11 +8,9 @@ from motionfit.inference.bundle import MANIFEST, WEIGHTS, Bundle, embedded_path,
 from motionfit.inference.clip import KINETICS_MEAN, KINETICS_STD, ClipSpec, Triple
 from motionfit.training import kinetics
 from motionfit.training.checkpoint import CHECKPOINT, CheckpointError, load_student
-from motionfit.training.config import PARTS
+from motionfit.training.config import EMBEDDED, KINETICS, PARTS
 from motionfit.training.model import R2Plus1D
 
-EMBEDDED = "embedded"
-KINETICS = "kinetics"
 HEAD = "fc"
 
 

@@ -1,6 +1,5 @@
 """RGB, flow and both together on the same videos: figures, and how sure their differences are."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from motionfit.training.checkpoint import load_checkpoint
+from motionfit.training.checkpoint import Checkpoint, load_checkpoint
 from motionfit.training.json_record import Estimate, Record
 from motionfit.training.manifest import Filter, Row, data_hash, matching, read_dataset
 from motionfit.training.origins import Network, Origin, available_device
@@ -18,9 +17,8 @@ from motionfit.training.report import Data
 from motionfit.training.resampling import rounded
 from motionfit.training.row_clusters import ClusteredBy, clustered_by, clusters_of, group_of
 from motionfit.training.scores import RateAccuracy, Scored, Unreadable, judge, weighted_mean
-from motionfit.training.seen_videos import uses_of
+from motionfit.training.seen_videos import use_warnings
 from motionfit.training.two_stream import BothStreams, Scores, both_streams
-from motionfit.training.used_videos import HELD_OUT, TRAINING
 
 FORMAT: Final = 1
 
@@ -138,7 +136,7 @@ def two_stream_report(options: TwoStreamOptions, *, console: Console) -> TwoStre
             for name, lines in scores.items()
         ),
         differences=differences(both.rows, scores, labels=rgb.labels, seed=options.seed),
-        warnings=_warnings(options, rows),
+        warnings=_warnings(options, rows, rgb=rgb, flow=flow),
         unreadable=both.unreadable,
         videos=_videos(both),
     )
@@ -203,15 +201,10 @@ def _videos(both: BothStreams) -> tuple[VideoScores, ...]:
     )
 
 
-def _warnings(options: TwoStreamOptions, rows: tuple[Row, ...]) -> tuple[str, ...]:
-    found = []
-    for name, run in (("RGB", options.rgb), ("flow", options.flow)):
-        uses = Counter(uses_of(run, rows).values())
-        if trained := uses[TRAINING]:
-            found.append(f"the {name} network was trained on {trained} of these {len(rows)} videos")
-        if fitted := uses[HELD_OUT]:
-            found.append(
-                f"the temperature of the {name} network was fitted on {fitted} of these "
-                f"{len(rows)} videos"
-            )
-    return tuple(found)
+def _warnings(
+    options: TwoStreamOptions, rows: tuple[Row, ...], *, rgb: Checkpoint, flow: Checkpoint
+) -> tuple[str, ...]:
+    return (
+        *use_warnings(options.rgb, rgb.training, rows, network="the RGB network"),
+        *use_warnings(options.flow, flow.training, rows, network="the flow network"),
+    )

@@ -45,7 +45,7 @@ class ConnectionLimits:
     header_seconds: float
     """From the connection, or the end of the request before, to the end of the headers."""
     response_seconds: float
-    """Without a byte of a response taken by the client."""
+    """That a client may take to read its response."""
 
 
 def limited_protocol(limits: ConnectionLimits, *, metrics: Metrics) -> type[H11Protocol]:

@@ -102,7 +102,7 @@ class _Upload:
     def _make_room(self) -> None:
         self._made_room = True
         self._receiving.discard(self)
-        if self._patience is not None:
+        if self._patience is not None and not self._patience.expired():
             self._patience.reschedule(0)  # which is now, where it still waits
 
     @property

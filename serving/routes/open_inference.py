@@ -1,7 +1,6 @@
 """The Open Inference Protocol v2 (KServe, Triton): the model itself, for clips made elsewhere."""
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from importlib.metadata import version as version_of
@@ -18,6 +17,7 @@ from motionfit.serving.edge.tensors import (
     JSON_LENGTH,
     MAX_BESIDE_BYTES,
     MAX_JSON_BYTES,
+    Asked,
     BadTensor,
     read_request,
     write_response,
@@ -72,18 +72,10 @@ def open_inference_routes(pipeline: Pipeline, settings: Settings) -> APIRouter:
         return ReadyBody(ready=True)
 
     async def any_version(name: str) -> Bundle:
-        bundle = pipeline.engine.bundle
-        if name != bundle.name:
-            raise UnknownModel(f"there is no model {name:.80}; {bundle.name} is served")
-        return bundle
+        return _named(pipeline.engine.bundle, name=name)
 
     async def one_version(name: str, version: str) -> Bundle:
-        bundle = await any_version(name)
-        if version != bundle.version:
-            raise UnknownModel(
-                f"there is no version {version:.80} of {name}; {bundle.version} is served"
-            )
-        return bundle
+        return _named(pipeline.engine.bundle, name=name, version=version)
 
     path = "/v2/models/{name}"
     _add_model(router, path, any_version, pipeline=pipeline, settings=settings)
@@ -131,19 +123,17 @@ def _add_model(
         pipeline.require_place(Ask(), deadline=Deadline.of(settings.deadline_seconds))
         body = await _receive(request, max_bytes=max_bytes(bundle.spec))
         received = time.perf_counter()
-        asked = await asyncio.to_thread(
-            read_request,
-            body,
-            json_length=request.headers.get(JSON_LENGTH),
-            spec=bundle.spec,
-            max_clips=settings.max_clips,
-        )
-        seconds = min(settings.deadline_seconds, asked.timeout_seconds or math.inf)
-        work = pipeline.infer(asked.frames, deadline=Deadline.of(seconds))
-        try:
-            output, engine = await while_connected(request.receive, work)
-        except ValueError as error:  # another bundle is served since the metadata were looked up
-            raise BadTensor(str(error)) from error
+
+        def read(now: Bundle) -> Asked:  # perhaps not the one that was served when it began
+            return read_request(
+                body,
+                json_length=request.headers.get(JSON_LENGTH),
+                spec=_named(now, **request.path_params).spec,
+                max_clips=settings.max_clips,
+            )
+
+        work = pipeline.infer(read, deadline=Deadline.of(settings.deadline_seconds))
+        asked, output, engine = await while_connected(request.receive, work)
         request.state.timings_ms = {
             "receive": (received - started) * 1000,
             "total": (time.perf_counter() - started) * 1000,
@@ -162,7 +152,7 @@ def _add_model(
 
 
 class _ProtocolRoute(APIRoute):
-    """A route whose refusals are of the protocol's form, with the statuses of all routes."""
+    """A route whose own refusals are of the protocol's form, with the statuses of all routes."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
@@ -177,6 +167,17 @@ class _ProtocolRoute(APIRoute):
                 return JSONResponse(body, status, headers=headers_of(error))
 
         return answer_or_refuse
+
+
+def _named(bundle: Bundle, *, name: str, version: str | None = None) -> Bundle:
+    """The bundle that is served. Raises UnknownModel when it is not the one that is named."""
+    if name != bundle.name:
+        raise UnknownModel(f"there is no model {name:.80}; {bundle.name} is served")
+    if version not in (None, bundle.version):
+        raise UnknownModel(
+            f"there is no version {version:.80} of {name}; {bundle.version} is served"
+        )
+    return bundle
 
 
 async def _receive(request: Request, *, max_bytes: int) -> bytes:

@@ -101,7 +101,10 @@ def operation_routes(pipeline: Pipeline, reloader: Reloader) -> APIRouter:
         responses={200: _METRICS},
     )
     async def metrics(request: Request) -> Response:
-        encode, media_type = choose_encoder(request.headers.get("accept", ""))
+        try:
+            encode, media_type = choose_encoder(request.headers.get("accept", ""))
+        except (TypeError, ValueError):  # a version that it cannot compare
+            encode, media_type = choose_encoder("")
         return Response(encode(pipeline.metrics.registry), media_type=media_type)
 
     @router.post(

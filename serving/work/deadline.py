@@ -29,7 +29,7 @@ class Deadline:
         """The error of a request that was being worked on when its time was up."""
         return DeadlineExceeded(
             f"the answer took longer than the {self.seconds:g} s allowed; "
-            "send a shorter or smaller video, or ask for fewer clips"
+            "send a shorter or smaller video, or fewer clips"
         )
 
     def waited(self, *, retry_after_seconds: float) -> WaitedTooLong:

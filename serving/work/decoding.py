@@ -145,6 +145,7 @@ class Lease:
         self._decoder, self._video = decoder, video
         self._windows: Generator[Clips, None, None] | None = None
         self._call: Future[Any] | None = None
+        self._given_up = False  # in mid-timeline, which ends the process
 
     async def read_clips(
         self, *, spec: ClipSpec, num_clips: int | None = None, span: Span = WHOLE
@@ -174,7 +175,10 @@ class Lease:
         """Stop the call in progress; then close the video and give the process back."""
 
         def ended(_: "Future[None]") -> None:
-            give_back(self._decoder, self._call.exception() if self._call else None)
+            error = self._call.exception() if self._call else None
+            if error is None and self._given_up:
+                error = Cancelled("nobody waits for the rest of the timeline")
+            give_back(self._decoder, error)
 
         self._stop()
         self._decoder.submit(self._close).add_done_callback(_on_loop(ended))
@@ -187,7 +191,9 @@ class Lease:
 
     def _close(self) -> None:
         if self._windows is not None:
+            alive = self._decoder.process.pid is not None
             self._windows.close()
+            self._given_up = alive and self._decoder.process.pid is None
         self._video.close()
 
     async def _on_thread(self, function: Callable[[], _T]) -> _T:

@@ -4,15 +4,24 @@ import asyncio
 import logging
 import os
 import time
-from typing import BinaryIO, Self, cast
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO, Protocol, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from motionfit.inference.bundle import Bundle
 from motionfit.inference.classifier import Answer
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.confinement import MEASURES
-from motionfit.inference.errors import BackendError, DecoderFailed, VideoError
+from motionfit.inference.errors import (
+    BackendError,
+    DecoderFailed,
+    SpanOutside,
+    TooManyWindows,
+    VideoError,
+)
 from motionfit.inference.runner import Output
 from motionfit.inference.video import Clips
 from motionfit.inference.warmup import made_clip
@@ -30,6 +39,21 @@ from motionfit.serving.work.look import Look
 log = logging.getLogger(__name__)
 
 
+class Wanted(Protocol):
+    """Clips that the model shall look at."""
+
+    @property
+    def frames(self) -> NDArray[np.uint8]:
+        """(N, T, S, S, 3) uint8, of the bundle's form."""
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """What the client allows the model."""
+
+
+W = TypeVar("W", bound=Wanted)
+
+
 class Pipeline:
     """What it takes to answer. Ready once it has answered a stored video."""
 
@@ -43,7 +67,8 @@ class Pipeline:
         self._settings = settings
         self._videos, self._timelines = videos, timelines
         self.engine = engine
-        """What answers. A request keeps the one that was here when it came."""
+        """What answers. A request keeps the one that was here when its body had come."""
+        self._reading = ThreadPoolExecutor(1, "tensors")
         self._introduce(engine)
         metrics.watch_queue(lambda: self.depth)
 
@@ -95,6 +120,8 @@ class Pipeline:
                     raise deadline.exceeded() from None
                 seconds = lane.admission.wait_seconds()
                 raise deadline.waited(retry_after_seconds=seconds) from None
+            except (SpanOutside, TooManyWindows):
+                raise  # nothing is wrong with the video
             except VideoError as error:
                 self.metrics.decode_failed(codec=error.codec, code=error.code)
                 if isinstance(error, DecoderFailed):
@@ -104,19 +131,26 @@ class Pipeline:
             return await asyncio.to_thread(look.answer) if ask.timeline else look.answer()
 
     async def infer(
-        self, frames: NDArray[np.uint8], *, deadline: Deadline
-    ) -> tuple[Output, Engine]:
-        """What the model says of clips (N, T, S, S, 3) uint8, and the engine that ran them.
+        self, read: Callable[[Bundle], W], *, deadline: Deadline
+    ) -> tuple[W, Output, Engine]:
+        """What ``read`` makes of a request for the bundle served, what the model says of its clips,
+        and the engine that ran them.
 
-        Raises ValueError when they are not of the bundle's form, Overloaded or DeadlineExceeded.
+        ``read`` may take long: it is called on a thread, for one request at a time. Raises what it
+        raises, Overloaded or DeadlineExceeded.
         """
         with self._videos.admission.enter(deadline), self.engine.use() as engine:
             try:
                 async with asyncio.timeout(deadline.remaining()):
-                    output, _ = await engine.run(frames)
+                    loop = asyncio.get_running_loop()
+                    asked = await loop.run_in_executor(self._reading, read, engine.bundle)
+                if asked.timeout_seconds is not None:
+                    deadline = Deadline.of(min(asked.timeout_seconds, deadline.remaining()))
+                async with asyncio.timeout(deadline.remaining()):
+                    output, _ = await engine.run(asked.frames)
             except TimeoutError:
                 raise deadline.exceeded() from None
-            return output, engine
+            return asked, output, engine
 
     async def read_check_clip(self, spec: ClipSpec) -> Clips:
         """The clips of the stored video that a model must answer before it serves."""
@@ -149,6 +183,7 @@ class Pipeline:
     def close(self) -> None:
         """Finish what is being worked on; end the decoding processes and free the model."""
         self.ready = False
+        self._reading.shutdown()
         self._videos.decoders.close()
         self._timelines.decoders.close()
         self.engine.close()

@@ -114,6 +114,19 @@ def test_a_folder_gives_many_videos_and_passes_over_other_files(
     assert 0 < len(clips_of_videos([tmp_path], spec=spec).frames) <= 4 * spec.num_clips
 
 
+def test_notes_beside_the_videos_cost_no_clips(
+    videos: list[Path], spec: ClipSpec, tmp_path: Path
+) -> None:
+    for index, video in enumerate(videos[:3]):
+        (tmp_path / f"{index}.video").symlink_to(video)
+    alone = clips_of_videos([tmp_path], spec=spec)
+    for index in range(3 * MAX_CLIPS):
+        (tmp_path / f"{index}.txt").write_text("A note, no video.\n" * 10)
+    beside = clips_of_videos([tmp_path], spec=spec)
+    assert beside.source == alone.source == "--clips: 3 videos"
+    assert len(beside.frames) == len(alone.frames) == 3 * spec.num_clips
+
+
 def test_a_named_file_that_is_no_video_is_named(tmp_path: Path, spec: ClipSpec) -> None:
     note = tmp_path / "notes.txt"
     note.write_text("A note, no video.\n" * 100)

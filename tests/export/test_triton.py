@@ -10,12 +10,14 @@ import pytest
 from google.protobuf import text_format  # type: ignore[import-untyped]
 from tritonclient.grpc import model_config_pb2  # type: ignore[import-untyped]
 
-from motionfit.export.pipeline import Export
+from motionfit.export.pipeline import Export, Wanted, export_bundle
+from motionfit.export.plan_choice import PlanChoice
 from motionfit.export.triton import check_triton, write_triton
 from motionfit.inference.bundle import FP16, MODEL, PLAN, RTX_PLAN, Bundle, sidecar
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.errors import BundleError
 from motionfit.inference.plan import Profile
+from motionfit.inference.plan_library import PlanKind
 from tests.plans import RECORD, name_in_manifest, write_plan_like
 
 Contents = Callable[[Path], dict[str, bytes]]
@@ -129,3 +131,14 @@ def test_labels_that_are_no_lines_and_folders_that_are_none_are_refused(tmp_path
     with pytest.raises(BundleError, match="is a file"):
         check_triton(tmp_path / "file", name="walker", labels=["walk"])
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_batch_that_triton_cannot_send_is_refused_before_any_work(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = PlanChoice(kind=PlanKind.TENSORRT)
+    monkeypatch.setattr(Wanted, "choose_plan", lambda _: plan)  # which needs a GPU
+    wanted = Wanted(triton=tmp_path / "models", profile=Profile(min=2, opt=4, max=8))
+    with pytest.raises(BundleError, match="export with  --batch 1 4 8"):
+        export_bundle(run_folder, tmp_path / "bundle", wanted=wanted)
+    assert list(tmp_path.iterdir()) == []

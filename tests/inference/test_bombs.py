@@ -268,3 +268,32 @@ def test_a_decoder_that_is_not_listed_never_runs(
     monkeypatch.setattr(container, "_video_stream", lambda opened, limits: opened.streams.video[0])
     with pytest.raises(UnreadableVideo, match="not one picture could be decoded"):
         read_clips(path, spec=SPEC)
+
+
+@pytest.mark.parametrize(
+    ("times_ms", "error", "reason"),
+    [
+        ((0, 0, 10**16), UnreadableVideo, "thousands of years apart"),
+        ((0, 40, 10**16), VideoTooLarge, "at most 7200 s"),
+    ],
+)
+def test_times_that_no_clock_has_are_refused_by_name(
+    tmp_path: Path, times_ms: tuple[int, ...], error: type[VideoError], reason: str
+) -> None:
+    path = tmp_path / "far.mkv"
+    with av.open(str(path), "w", format="matroska") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        packets = []
+        for _ in times_ms:
+            picture = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+            packets += stream.encode(picture)
+        packets += stream.encode(None)
+        for packet, time_ms in zip(packets, times_ms, strict=True):
+            packet.pts = packet.dts = time_ms
+            packet.time_base = Fraction(1, 1000)
+            container.mux(packet)
+    with pytest.raises(
+        (VideoTooLarge, UnreadableVideo), match=r"at most 7200 s|thousands of years"
+    ):
+        read_clips(path, spec=SPEC)

@@ -1,5 +1,6 @@
 """Decoding processes that hang, die or have worked enough: each costs one request at most."""
 
+import asyncio
 import os
 import signal
 import time
@@ -11,7 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import PATIENCE_SECONDS, running, wait_until
+from motionfit.inference.limits import DecodeLimits
+from motionfit.inference.sampling import WHOLE
+from motionfit.serving.work.decoding import DecoderPool
+from tests.conftest import PATIENCE_SECONDS, TOY_SPEC, running, wait_until
 from tests.serving.conftest import ServerProcess, classify, metric, problem_of, serving, stopped
 
 RESTARTS = 'motionfit_decoder_restarts_total{reason="%s"}'
@@ -57,6 +61,37 @@ def test_decoder_killed_in_mid_decode_costs_one_request(
     assert not running(child)
     wait_until(lambda: len(server.children()) == 4)
     assert metric(server, RESTARTS % "crashed") == before + 1
+
+
+def test_leaving_a_timeline_between_two_chunks_is_no_crash(
+    data_dir: Path,
+) -> None:
+    video = max(
+        (data_dir / "ucf101_10" / "Biking").glob("*.mp4"), key=lambda one: one.stat().st_size
+    )
+    reasons: list[str] = []
+
+    async def leave_after(chunks: int | None) -> None:
+        pool = DecoderPool(1, limits=DecodeLimits(), max_jobs=9, on_restart=reasons.append)
+        pool.open()
+        await pool.start()
+        async with pool.lend(video.open("rb")) as lease:
+            windows = lease.read_windows(
+                spec=TOY_SPEC, stride_seconds=0.05, span=WHOLE, max_windows=4096
+            )
+            taken = 0
+            async for _ in windows:
+                taken += 1
+                if taken == chunks:
+                    break
+        assert taken > 1 or chunks == 1
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(pool.close)
+
+    asyncio.run(leave_after(None))
+    assert reasons == []
+    asyncio.run(leave_after(1))
+    assert reasons == ["cancelled"]
 
 
 def test_decoder_that_hangs_costs_one_request(

@@ -133,6 +133,14 @@ def test_openmetrics_is_given_to_who_asks_for_it(client: httpx.Client) -> None:
     assert "motionfit_stage_seconds" in families
 
 
+@pytest.mark.parametrize("version", ['"1.0.0"', "x", "1.0.0.0.0", ""])
+def test_any_version_of_openmetrics_may_be_asked_for(client: httpx.Client, version: str) -> None:
+    accept = {"accept": f"application/openmetrics-text; version={version}"}
+    response = client.get("/metrics", headers=accept)
+    assert response.status_code == 200
+    assert "motionfit_stage_seconds" in response.text
+
+
 def test_what_clients_send_makes_no_new_series(client: httpx.Client) -> None:
     _hostile(client, "first")
     series(client)

@@ -293,6 +293,15 @@ def test_a_timeout_is_kept(asking: Any) -> None:
     asking.infer("colours", [tensor(clips(1))], timeout=60_000_000)
 
 
+def test_reading_a_long_request_is_in_its_time_too(bundle: Path) -> None:
+    long = json.dumps(as_json([[7] * SIZE] * 16, shape=(16, *CLIP)))
+    with serving("--bundle", bundle, deadline_seconds=0.003) as server:
+        url = server.wait_ready().url
+        response = httpx.post(f"{url}{INFER}", content=long, timeout=PATIENCE_SECONDS)
+    assert response.status_code == 504
+    assert "took longer than the 0.003 s allowed" in error_of(response)
+
+
 def test_a_full_server_refuses_at_once(bundle: Path, slow_video: Path, tmp_path: Path) -> None:
     settings = tmp_path / "settings.toml"
     settings.write_text("decoders = 1\nqueue_size = 1\ndecode_timeout_seconds = 60\n")

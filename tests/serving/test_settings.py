@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from motionfit.serving.settings import Settings, SettingsError, read_settings
 from tests.serving.conftest import COMMAND
@@ -117,3 +118,8 @@ def test_every_setting_is_printed_with_its_default_and_what_it_is() -> None:
             assert f"\n# {field.description}\n# {name} =" in printed
         if field.default is not None and name != "config":
             assert defaults[name] == Settings().shown()[name]
+
+
+def test_a_timeline_has_two_windows_at_least() -> None:
+    with pytest.raises(ValidationError, match="max_windows"):
+        Settings(max_windows=1)

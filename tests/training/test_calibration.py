@@ -66,6 +66,21 @@ def test_nothing_is_withheld_where_all_answers_are_good_enough_or_none_can_be() 
     assert abstain_threshold(scores, np.array([1, 1, 1, 1])) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("best", "right", "threshold"),
+    [
+        ([0.9, 0.9, 0.9, 0.9, 0.5], [1, 0, 0, 0, 0], 0.0),  # four that cannot be told apart
+        ([0.99996, 0.99996, 0.99996, 0.99993, 0.99992], [1, 1, 1, 0, 0], 0.0),  # nor these
+        ([0.9, 0.9, 0.9, 0.9, 0.5], [1, 1, 0, 1, 0], 0.9),
+    ],
+)
+def test_a_threshold_divides_no_equal_scores(
+    best: list[float], right: list[int], threshold: float
+) -> None:
+    scores = np.stack([np.array(best), 1 - np.array(best)], axis=1)
+    assert abstain_threshold(scores, 1 - np.array(right)) == threshold
+
+
 def test_calibration_error_is_the_mean_gap_of_confidence_and_accuracy() -> None:
     scores = np.array([[0.9, 0.1], [0.9, 0.1], [0.2, 0.8], [1.0, 0.0]])
     # In the bin of 0.9 one of two is right, in that of 0.8 none of one, in that of 1.0 all.

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from motionfit.inference.errors import SpecError
-from motionfit.training.config import Config, ConfigError, read_config
+from motionfit.training.config import Config, ConfigError, Model, read_config
 
 SECTIONS = ("data", "clip", "augment", "input", "model", "train")
 LABELLED = {"data": {"labelled": "videos"}}
@@ -95,3 +95,14 @@ def test_a_clip_that_cannot_be_is_refused_by_the_clip_spec() -> None:
     config = read_config(None, {**LABELLED, "clip": {"short_side": 32, "crop": 64}}, kind=Config)
     with pytest.raises(SpecError, match="crop must be an integer from 8 to 32, got 64"):
         config.clip.spec()
+
+
+def test_a_word_for_starting_weights_is_no_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("kinetics", "embedded", "run"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    starts = [Model(start=name).with_absolute_paths().start for name in ("kinetics", "embedded")]
+    assert starts == ["kinetics", "embedded"]
+    assert Model(start="run").with_absolute_paths().start == str(tmp_path / "run")

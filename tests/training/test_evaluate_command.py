@@ -188,7 +188,9 @@ def test_crops_another_rate_and_a_checkpoint_file_can_be_asked_for(
 def test_videos_that_the_run_used_are_pointed_out(run: Path, dataset: Path) -> None:
     trained, fitted = report_on(dataset, run, clips=1).warnings
     assert trained.startswith("the model was trained on 4 of these 12 videos")
-    assert fitted.startswith("temperature and threshold were fitted on 4 of these 12 videos")
+    assert "temperature and threshold from 4 of these 12 videos" in fitted
+    (unknown,) = report_on(dataset, run / CHECKPOINT, clips=1).warnings
+    assert unknown.startswith("it is not known whether the model was trained on any of these 12")
     assert report_on(dataset, run, where="group=g0", clips=1).warnings == ()
 
 

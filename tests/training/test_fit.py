@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from motionfit.inference.errors import DatasetError
 from motionfit.inference.video import read_clips
 from motionfit.training.checkpoint import CHECKPOINT, CLIPS, CheckpointError, load_checkpoint
 from motionfit.training.config import Config, ConfigError
-from motionfit.training.fit import FitOptions, fit
+from motionfit.training.fit import FitOptions, fit, make_plan
 from motionfit.training.manifest import read_manifest
 from motionfit.training.session import CONFIG
 from motionfit.training.state import STATE, load_state
@@ -253,6 +254,34 @@ def test_weights_start_from_an_earlier_run_whose_frozen_parts_stay(
         assert moved is not frozen or "num_batches" in name or "shortcut" in name, name
     assert "weights from " in output
     assert "first" in load_checkpoint(options.output).training["start"]
+
+
+def test_starting_weights_that_know_the_held_out_videos_are_warned_of(
+    finished: Path, options: FitOptions
+) -> None:
+    start = {"model": {"start": str(finished)}}
+    console = Console(file=io.StringIO(), width=200)
+    config = changed(options, **start, data={"hold_out": ["group=g1"]}).config
+    assert make_plan(config, console=console).seen_by_start == 4
+    assert isinstance(console.file, io.StringIO)
+    assert "warning: the starting weights were trained on 4 of the 4" in console.file.getvalue()
+    assert make_plan(changed(options, **start).config, console=console).seen_by_start == 0
+
+
+def test_a_configuration_of_accelerate_changes_no_precision(dataset: Path, tmp_path: Path) -> None:
+    arguments = ["--labelled", dataset, *SMALL, "--epochs", "1", "--hold-out", "group=g2"]
+    weights = []
+    for precision in ("no", "bf16"):
+        run = tmp_path / precision
+        done = subprocess.run(
+            [*COMMAND, "fit", "-o", run, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"ACCELERATE_MIXED_PRECISION": precision},
+        )
+        assert done.returncode == 0, done.stderr
+        weights.append(load_checkpoint(run).model.state_dict())
+    assert all(torch.equal(tensor, weights[1][name]) for name, tensor in weights[0].items())
 
 
 def start_run(run: Path, *arguments: str | Path) -> "subprocess.Popen[str]":

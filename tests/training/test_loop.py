@@ -18,6 +18,7 @@ from motionfit.training.cache import Cache, open_cache
 from motionfit.training.checkpoint import CheckpointError
 from motionfit.training.config import Augment, Input, Train
 from motionfit.training.dataset import LabelledVideo, TrainingClips
+from motionfit.training.logbook import open_logbook
 from motionfit.training.loop import (
     Evaluate,
     Task,
@@ -245,6 +246,17 @@ def test_figures_of_each_epoch_are_logged_for_people_and_for_tensorboard(
     logged = [(event.step, event.value) for event in events.Scalars("loss")]
     assert logged == [(line["epoch"], pytest.approx(line["loss"])) for line in lines]
     assert len(events.Scalars("held_out_accuracy")) == 4
+
+
+def test_a_run_that_begins_again_leaves_no_epoch_of_its_first_try(tmp_path: Path) -> None:
+    for epochs in (3, 1):
+        with open_logbook(tmp_path, epochs_done=0, console=Console(quiet=True)) as logbook:
+            for epoch in range(1, epochs + 1):
+                logbook.write({"loss": float(epochs)}, epoch=epoch, epochs=9)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [(1, 1.0)]
+    assert len((tmp_path / "log.jsonl").read_text().splitlines()) == 1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -130,7 +130,9 @@ def test_a_report_names_what_it_rests_on_and_no_folder_of_the_machine(
     text = (retrieved[0] / "retrieval.json").read_text()
     report = RetrievalReport.model_validate_json(text)
     assert (report.network.name, report.queries.where) == ("tiny", ("group=g1,g2",))
-    assert report.warnings == ("the network was trained on 4 of the 8 videos tested",)
+    assert report.warnings == (
+        "the network was trained on 4 of these 8 videos, so its accuracy on new ones is lower",
+    )
     assert str(run.parent) not in text
     assert list(json.loads(text)) == [
         "format", "origin", "network", "clips", "seed", "gallery", "queries", "resampled_by",

@@ -8,7 +8,7 @@ import pytest
 from motionfit.inference.clip import ClipSpec
 from motionfit.training.checkpoint import CheckpointError
 from motionfit.training.manifest import Row, read_manifest
-from motionfit.training.seen_videos import held_out_of, seen_by, uses_of
+from motionfit.training.seen_videos import held_out_of, seen_by, use_warnings, uses_of
 from motionfit.training.unlabelled import read_unlabelled
 from tests.training.made_teachers import write_teacher
 
@@ -90,3 +90,23 @@ def test_names_decide_when_the_files_of_the_run_are_gone(
 def test_a_checkpoint_alone_does_not_say(dataset: Path, tmp_path: Path, spec: ClipSpec) -> None:
     run = write_teacher(tmp_path / "run", spec=spec)
     assert seen_by(run / "checkpoint.safetensors", read_manifest(dataset)) is None
+
+
+def test_whatever_makes_figures_better_than_on_new_videos_is_said(
+    dataset: Path, tmp_path: Path, spec: ClipSpec
+) -> None:
+    run = run_on(dataset, tmp_path / "run", spec)
+    rows = read_manifest(dataset)
+    plain = use_warnings(run, {}, rows, network="it")
+    assert [sentence.partition(",")[0] for sentence in plain] == [
+        "it was trained on 4 of these 12 videos",
+        "it got its temperature and threshold from 2 of these 12 videos",
+    ]
+    record = {
+        "configuration": {"train": {"patience": 2}},
+        "data": {"held_out_seen_by_start": 1},
+    }
+    patient, started = use_warnings(run, record, rows[6:8], network="it", calibrated=False)
+    assert "did best on 2 of these 2 videos (--patience)" in patient
+    assert "trained on 1 of the videos that it held out" in started
+    assert use_warnings(run, record, rows[8:], network="it") == ()

@@ -188,7 +188,7 @@ def test_the_command_writes_scores_figures_and_a_text(
         for part in ("RGB: top-1", "flow: top-1", "RGB + flow: top-1", "RGB + flow less RGB"):
             assert part in text
         assert "flow network was trained on 4 of these 8 videos" in text
-        assert "temperature of the flow network was fitted on 4 of these 8 videos" in text
+        assert "the flow network got its temperature and threshold from 4 of these 8 videos" in text
         assert "4 clusters (one per group and label)" in text
     text = (out / "two_stream.json").read_text()
     report = TwoStreamReport.model_validate_json(text)
