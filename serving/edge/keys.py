@@ -102,17 +102,21 @@ class KeyGuard:
 
 
 def describe_keys(app: FastAPI) -> None:
-    """Say in the OpenAPI document how a key is sent, and which paths need none."""
+    """Say in the OpenAPI document how a key is sent, and which paths refuse those without one."""
     original = app.openapi
 
     def openapi() -> dict[str, Any]:
         document = original()
         document["components"]["securitySchemes"] = _SCHEMES
         document["security"] = [{name: []} for name in _SCHEMES]
+        asking = document["paths"]["/classify"]["post"]["responses"]
+        refusals = {status: asking[status] for status in ("401", "429")}
         for path, operations in document["paths"].items():
-            if _is_open(path):
-                for operation in operations.values():
+            for operation in operations.values():
+                if _is_open(path):
                     operation["security"] = []
+                else:
+                    operation["responses"] = refusals | operation["responses"]
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -6,13 +6,14 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
+from threading import BoundedSemaphore
 from typing import Any, BinaryIO, TypeVar, cast
 
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from motionfit.serving.edge.forms import FIELD, VideoForm
-from motionfit.serving.errors import MissingVideo, UnsupportedMediaType
+from motionfit.serving.errors import MissingVideo, Overloaded, UnsupportedMediaType
 from motionfit.serving.resources import resources
 from motionfit.serving.shielded import shielded
 
@@ -24,6 +25,8 @@ _HOW = (
 _T = TypeVar("_T")
 # One thread for all: forms that are made to take long keep each other waiting, and nobody else.
 _SLOW_FORMS = ThreadPoolExecutor(1, "forms")
+_MOST_SLOW_FORMS = 8  # the one being read included
+_slow_form = BoundedSemaphore(_MOST_SLOW_FORMS)
 
 
 async def receive_video(request: Request) -> BinaryIO:
@@ -88,7 +91,20 @@ class _Spool:
         body = bytes(piece)
         if self._form.is_quick(body):
             return self._form.feed(body)
-        return await self._on_thread(partial(self._form.feed, body), executor=_SLOW_FORMS)
+        if not _slow_form.acquire(blocking=False):
+            raise Overloaded(
+                f"{_MOST_SLOW_FORMS} forms of unusual content wait to be read; send the file "
+                "itself (curl --data-binary), or try again in a second",
+                retry_after_seconds=1,
+            )
+        return await self._on_thread(partial(self._feed_slowly, body), executor=_SLOW_FORMS)
+
+    def _feed_slowly(self, body: bytes) -> bytes | bytearray:
+        assert self._form is not None
+        try:
+            return self._form.feed(body)
+        finally:
+            _slow_form.release()
 
     def _write_to_disk(self, video: bytes | bytearray) -> None:
         if self._file is None:

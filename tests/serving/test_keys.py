@@ -88,6 +88,10 @@ def test_the_document_says_how_keys_are_sent(guarded: Guarded, client: httpx.Cli
     assert document["paths"]["/readyz"]["get"]["security"] == []
     assert len(document["security"]) == 2
     assert "security" not in document["paths"]["/classify"]["post"]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            closed = "security" not in operation
+            assert ({"401", "429"} <= set(operation["responses"])) is closed, path
     assert "security" not in client.get("/openapi.json").json()
 
 

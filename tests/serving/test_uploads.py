@@ -2,14 +2,16 @@
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
+from motionfit.serving.edge import uploads
 from motionfit.serving.edge.forms import VideoForm
 from motionfit.serving.edge.uploads import receive_video
-from motionfit.serving.errors import BadUpload, UnsupportedMediaType
+from motionfit.serving.errors import BadUpload, Overloaded, UnsupportedMediaType
 
 VIDEO = b"\x00\r\n--XX\r\n--Y--\r\n\r\n\xff--Z\r" * 50
 BODY = (
@@ -38,7 +40,7 @@ ORDINARY = {
 }
 
 
-def received(
+async def receiving(
     body: bytes, *, content_type: str = FORM, piece_bytes: int = 1000, complete: bool = True
 ) -> bytes:
     """The video that the server takes out of ``body``."""
@@ -51,13 +53,14 @@ def received(
     async def receive() -> Message:
         return messages.pop(0)
 
-    async def read() -> bytes:
-        headers = [(b"content-type", content_type.encode("latin-1"))]
-        scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
-        with await receive_video(Request(scope, receive)) as file:
-            return file.read()
+    headers = [(b"content-type", content_type.encode("latin-1"))]
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+    with await receive_video(Request(scope, receive)) as file:
+        return file.read()
 
-    return asyncio.run(read())
+
+def received(body: bytes, **how: Any) -> bytes:
+    return asyncio.run(receiving(body, **how))
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 2, 3, 7, 64, 100_000])
@@ -93,6 +96,26 @@ def test_a_form_that_is_made_to_take_long_is_not_parsed_on_the_loop(
         received(HOSTILE[name], piece_bytes=65536)
     assert parsed_on_loop[-1] is False
     assert parsed_on_loop.count(True) == (len(HOSTILE[name]) > PIECE_BYTES)
+
+
+def test_more_forms_that_take_long_than_a_few_are_refused_at_once() -> None:
+    async def all_of(count: int) -> list[type]:
+        forms = [receiving(HOSTILE["boundaries that are none"][:600_000]) for _ in range(count)]
+        answers = await asyncio.gather(*forms, return_exceptions=True)
+        return [type(answer) for answer in answers]
+
+    async def many() -> None:
+        go = threading.Event()
+        held = uploads._SLOW_FORMS.submit(go.wait)  # as one that takes very long
+        waiting = asyncio.create_task(all_of(8))
+        await asyncio.sleep(0.2)
+        assert await all_of(3) == [Overloaded] * 3
+        go.set()
+        assert held.result()
+        assert await waiting == [BadUpload] * 8
+        assert await all_of(2) == [BadUpload] * 2  # there are places again
+
+    asyncio.run(many())
 
 
 @pytest.mark.parametrize("name", ORDINARY)
