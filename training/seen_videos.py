@@ -19,11 +19,11 @@ from motionfit.training.used_videos import FILE, HELD_OUT, TRAINING, read_used
 
 def uses_of(run: Path, rows: Sequence[Row]) -> Mapping[str, str]:
     """What the run used the ``rows`` for, by name: TRAINING or HELD_OUT; the others are absent."""
-    files = _files_of(run)
-    there = {file: use for file, use in files.items() if file.is_file()}
+    used, root = read_used(run), _root_of(run)
+    there = {root / name: use for name, use in used.items() if (root / name).is_file()}
     paths = {file.resolve(): use for file, use in there.items()}
     copies = {_name_and_size(file): use for file, use in there.items()}
-    gone = {name: use for name, use in read_used(run).items() if _root_of(run) / name not in there}
+    gone = {name: use for name, use in used.items() if root / name not in there}
     found = {
         row.name: paths.get(row.path.resolve())
         or copies.get(_name_and_size(row.path))
@@ -38,9 +38,10 @@ def seen_by(run: Path, rows: Sequence[Row]) -> frozenset[str] | None:
 
     Of the run's files that are gone, file names without folders count too: rather one too many.
     """
-    files = _files_of(run)
-    if not files:
+    used, root = read_used(run), _root_of(run)
+    if not used:
         return None
+    files = [root / name for name in used]
     gone = {file.name for file in files} - {file.name for file in files if file.is_file()}
     return frozenset(uses_of(run, rows)) | {row.name for row in rows if row.path.name in gone}
 
@@ -91,11 +92,6 @@ def held_out_of(run: Path, rows: Sequence[Row]) -> tuple[Row, ...]:
             else f"{run} has no {FILE} that tells which videos it held out: give its run folder"
         )
     return kept
-
-
-def _files_of(run: Path) -> Mapping[Path, str]:
-    """The files that the run used, and what for."""
-    return {_root_of(run) / name: use for name, use in read_used(run).items()}
 
 
 def _root_of(run: Path) -> Path:
