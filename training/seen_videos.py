@@ -101,7 +101,7 @@ def _root_of(run: Path) -> Path:
         source = Path(
             values["data"]["labelled"] if "data" in values else values["source"]["unlabelled"]
         )
-    except (FileNotFoundError, KeyError, TypeError, tomllib.TOMLDecodeError):
+    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError):
         return run  # where none of the files is: their names are compared
     return source.parent if source.is_file() else source
 
