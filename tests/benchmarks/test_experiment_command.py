@@ -72,6 +72,16 @@ def test_the_commands_that_method_names_are_commands(
     assert ("jobs left" if again else "chosen: ") in done.output
 
 
+def test_why_nothing_could_be_measured_is_said_before_that_nothing_was(tmp_path: Path) -> None:
+    runs, results = tmp_path / "runs", tmp_path / "results.json"
+    runs.mkdir()
+    (runs / "failing").write_text("teacher")
+    done = call(runs, "--only", "split2-seed0-labels3/motionfit", "-o", str(results))
+    assert isinstance(done.exception, ExperimentError)
+    assert "1 jobs failed: split2-seed0-labels3/teacher-flow" in str(done.exception)
+    assert not results.exists()
+
+
 def test_failures_are_named_after_the_results_are_written(tmp_path: Path) -> None:
     runs, results = tmp_path / "runs", tmp_path / "results.json"
     assert call(runs, "--only", ONE).exit_code == 0

@@ -1,4 +1,5 @@
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,13 @@ def test_an_old_bundle_is_replaced_whole(bundle_copy: Path) -> None:
         (folder / MANIFEST).write_text("{}")
     assert [path.name for path in bundle_copy.iterdir()] == [MANIFEST]
     assert [path.name for path in bundle_copy.parent.iterdir()] == ["bundle"]
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / f".bundle.{os.getpid()}.unfinished").mkdir()  # in containers all have one number
+    with replacing(tmp_path / "bundle") as folder:
+        (folder / "file").write_text("new")
+    assert (tmp_path / "bundle" / "file").read_text() == "new"
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, OSError])
