@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from motionfit.inference.clip import ClipSpec
+from motionfit.inference.container import HEAD_BYTES, sniff
 from motionfit.inference.errors import NotAVideo, VerificationError, VideoError
 from motionfit.inference.video import read_clips
 from motionfit.training.checkpoint import CLIPS
@@ -120,47 +121,41 @@ def clips_of_videos(
     lies in a folder named like one of ``labels`` is of that class.
     Raises VerificationError when there is no video, VideoError for one that cannot be read.
     """
-    files = [file for path in paths for file in _files(path)]
-    random.Random(0).shuffle(files)
-    found: dict[Path, Frames] = {}
-    for file in files:
-        frames = _read(file, spec=spec, clips=1, given=file in paths)
-        if frames is not None:
-            found[file] = frames
-        if len(found) == MAX_CLIPS:
-            break
-    per_video = min(spec.num_clips, MAX_CLIPS // max(1, len(found)))
-    if per_video > 1:
-        again = {file: _read(file, spec=spec, clips=per_video, given=True) for file in found}
-        found = {file: frames for file, frames in again.items() if frames is not None}
+    videos = [file for path in paths for file in _videos(path)]
+    random.Random(0).shuffle(videos)
+    per_video = max(1, min(spec.num_clips, MAX_CLIPS // max(1, len(videos))))
+    found: list[Frames] = []
     true: list[str | None] = []
-    for file, frames in found.items():
+    for file in videos[: MAX_CLIPS // per_video]:
+        try:
+            clips = read_clips(file, spec=spec, num_clips=per_video).frames
+        except VideoError as error:
+            raise type(error)(f"{file}: {error}") from error
+        found.append(clips)
         folder = file.resolve().parent.name
-        true += [folder if folder in labels else None] * len(frames)
+        true += [folder if folder in labels else None] * len(clips)
     if not found:
         raise VerificationError(f"there is no video in {', '.join(map(str, paths))}")
     return RealClips(
-        frames=np.concatenate(list(found.values())),
-        source=f"--clips: {len(found)} videos",
-        true=tuple(true),
+        frames=np.concatenate(found), source=f"--clips: {len(found)} videos", true=tuple(true)
     )
 
 
-def _read(file: Path, *, spec: ClipSpec, clips: int, given: bool) -> Frames | None:
-    """Clips of a video; None for another file of a folder, which may hold such beside its videos.
-    Raises VideoError.
-    """
-    try:
-        return read_clips(file, spec=spec, num_clips=clips).frames
-    except VideoError as error:
-        if isinstance(error, NotAVideo) and not given:
-            return None
-        raise type(error)(f"{file}: {error}") from error
-
-
-def _files(path: Path) -> list[Path]:
+def _videos(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     return sorted(
-        file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")
+        file
+        for file in path.rglob("*")
+        if file.is_file() and not file.name.startswith(".") and _looks_like_a_video(file)
     )
+
+
+def _looks_like_a_video(file: Path) -> bool:
+    """False for the other things that a folder may hold beside its videos."""
+    with file.open("rb") as opened:
+        try:
+            sniff(opened.read(HEAD_BYTES))
+        except NotAVideo:
+            return False
+    return True

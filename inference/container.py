@@ -40,6 +40,8 @@ _TS_PACKET_BYTES = (188, 192, 204)
 # AVI and ASF store no presentation times; for MPEG-PS FFmpeg guesses others after a seek.
 _GUESSED_TIMES = {"asf", "avi", "mpeg"}
 _LONGEST_GAP_SECONDS = 10
+HEAD_BYTES = 1024
+"""Of a file, enough to ``sniff`` at."""
 FALLBACK_TIME_BASE = Fraction(1, 1_000_000)
 
 
@@ -81,7 +83,7 @@ class _Bounded:
 
 
 def sniff(head: bytes) -> str:
-    """FFmpeg's name of the demuxer for a file that starts with ``head`` (at least 1 KiB of it).
+    """FFmpeg's name of the demuxer for a file that starts with ``head``, its first HEAD_BYTES.
 
     Raises NotAVideo when the content is of no accepted container.
     """
@@ -110,7 +112,7 @@ def open_container(
     """
     limits = limits or DecodeLimits()
     file.seek(0)
-    head = file.read(1024)
+    head = file.read(HEAD_BYTES)
     name = sniff(head)
     if name == "gif":  # FFmpeg would decode it to tell its size
         width, height = struct.unpack_from("<HH", head.ljust(10, b"\0"), 6)

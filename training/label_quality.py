@@ -19,6 +19,7 @@ from motionfit.training.json_record import Record
 from motionfit.training.labelling import entropy_nats
 from motionfit.training.manifest import Row
 from motionfit.training.pseudo_labels import PseudoLabels
+from motionfit.training.scores import best_of_own
 from motionfit.training.unlabelled import UNKNOWN
 from motionfit.training.videos import Unreadable
 
@@ -217,9 +218,11 @@ def _within(
     clusters: bool,
 ) -> RateAgreement:
     """Of the videos of one rate: targets (N, labels), classes (N,) numbers of ``names``."""
-    own = np.unique(classes)
-    best = targets.argmax(axis=1) if clusters else own[targets[:, own].argmax(axis=1)]
-    if not clusters:  # a hard label of another rate's class has no second choice
+    if clusters:
+        own, best = np.unique(classes), targets.argmax(axis=1)
+    else:
+        own, best = best_of_own(targets, true=classes)
+        # A hard label of another rate's class has no second choice.
         best[targets[:, own].max(axis=1) == 0] = -1
     return RateAgreement(
         frame_rate=frame_rate,

@@ -82,13 +82,12 @@ class Stages:
         """
         return self.config.labels.kind != "clusters" and self.config.others.test is not None
 
-    @property
-    def _labels(self) -> LabelOptions:
+    def _label_options(self) -> LabelOptions:
         return LabelOptions(**dict(self.config.labels), seed=self.config.train.seed)
 
     def _check(self) -> None:
         """What would else end the run after hours."""
-        assert self._labels
+        self._label_options()
         earlier = self.config.data.calibration_from
         if earlier is not None:
             labels = labels_of(self.videos.labelled)
@@ -134,7 +133,7 @@ class Stages:
             output=self.output / PSEUDO_LABEL,
             flow=config.flow.flow if on_flow else None,
             grid_clips=None if on_flow else config.flow.grid_clips,
-            labels=self._labels,
+            labels=self._label_options(),
             input=config.input,
             command=self.command,
         )

@@ -176,6 +176,16 @@ def cluster_numbers(outcomes: Sequence[Outcome]) -> NDArray[np.int64]:
     return np.array([numbers[key] for key in keys], np.int64)
 
 
+def best_of_own(
+    scores: Floats, *, true: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The classes (K,) that videos (N,) are of, and which of these has the best of their ``scores``
+    (N, C): what they are taken for when no other may be answered.
+    """
+    own = np.unique(true)
+    return own, own[scores[:, own].argmax(axis=1)]
+
+
 def weighted_mean(
     values: Floats, *, clusters: NDArray[np.int64], seed: int, weights: Floats | None = None
 ) -> Estimate:
@@ -232,8 +242,7 @@ def _per_frame_rate(
     parts = []
     for rate in sorted(set(rates) - {0}):
         chosen = rates == rate
-        own = np.unique(true[chosen])
-        among = own[scores[np.ix_(chosen, own)].argmax(axis=1)]
+        own, among = best_of_own(scores[chosen], true=true[chosen])
         members = np.unique(clusters[chosen], return_inverse=True)[1]
         right = [scores[chosen].argmax(axis=1) == true[chosen], among == true[chosen]]
         top1, among_own = (

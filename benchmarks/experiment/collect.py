@@ -28,6 +28,7 @@ from motionfit.benchmarks.experiment.spent import spent_by_arm, spent_by_stage
 from motionfit.benchmarks.experiment.tables import Resampling
 from motionfit.training.provenance import git_revision
 from motionfit.training.resampling import rounded
+from motionfit.training.scores import best_of_own
 
 RESAMPLING_SEED = 0
 
@@ -207,8 +208,7 @@ def _within_rate(
     best = np.zeros(len(scores), np.int64)
     for rate in set(rates):
         chosen = rate_of == rate
-        own = np.unique(true[chosen])
-        best[chosen] = own[scores[np.ix_(chosen, own)].argmax(axis=1)]
+        best[chosen] = best_of_own(scores[chosen], true=true[chosen])[1]
     return best
 
 
