@@ -249,6 +249,7 @@ def test_a_busy_server_is_asked_again_when_it_says(
     open_page: Open, two_colours: dict[str, Any]
 ) -> None:
     page = open_page()
+    page.clock.install()
     asked = []
 
     def refuse_twice(route: Route) -> None:
@@ -257,12 +258,14 @@ def test_a_busy_server_is_asked_again_when_it_says(
             route.continue_()
             return
         problem = {"code": "overloaded", "title": "The server is busy", "detail": "32 wait"}
-        route.fulfill(status=503, headers={"Retry-After": "3"}, json=problem)
+        route.fulfill(status=503, headers={"Retry-After": "60"}, json=problem)
 
     page.route("**/classify*", refuse_twice)
     page.get_by_label("Choose a video").set_input_files(two_colours)
-    expect(page.locator("#countdown")).to_have_text(re.compile(r"Trying again in \d s\."))
+    expect(page.locator("#countdown")).to_have_text(re.compile(r"Trying again in \d+ s\."))
     expect(page.get_by_role("button", name="Try now")).to_be_focused()
+    assert len(asked) == 2
+    page.clock.fast_forward(60_000)
     expect(verdict(page)).to_be_visible()
     assert ["timeline" in url for url in asked] == [True, False, True]
     expect(page.locator("#timeline")).to_be_visible()
