@@ -13,6 +13,7 @@ from motionfit.benchmarks.endure_command import endure_command
 from motionfit.benchmarks.engines_command import engines_command, engines_plot_command
 from motionfit.benchmarks.experiment.command import (
     experiment_command,
+    experiment_join_command,
     experiment_report_command,
     experiment_schedule_command,
 )
@@ -295,6 +296,7 @@ app.command("mutants")(mutants_command)
 app.command("install")(install_command)
 app.command("experiment")(experiment_command)
 app.command("experiment-schedule")(experiment_schedule_command)
+app.command("experiment-join")(experiment_join_command)
 app.command("experiment-report")(experiment_report_command)
 app.command("report")(report_command)
 app.command("report-draw")(report_draw_command)

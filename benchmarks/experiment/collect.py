@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 from motionfit.benchmarks import machine
 from motionfit.benchmarks.experiment.answers import Answers, read_answers
-from motionfit.benchmarks.experiment.figures import comparisons, summaries
+from motionfit.benchmarks.experiment.figures import comparisons, primary, summaries
 from motionfit.benchmarks.experiment.graph import Job, answers, in_order
 from motionfit.benchmarks.experiment.labels import label_accuracies
 from motionfit.benchmarks.experiment.protocol import (
-    MOTIONFIT,
-    RANDOM,
     Entry,
     MeasuredOn,
     Protocol,
@@ -105,7 +103,6 @@ def collect(experiment: Experiment, *, entries: Sequence[Entry], command: str) -
         sets=measured.sets, seed=RESAMPLING_SEED, resampled=experiment.protocol.resampled
     )
     compared = comparisons(cells, by=by)
-    primary = f"labels{experiment.protocol.labelled_groups}/{MOTIONFIT}-{RANDOM}"
     jobs = in_order(job for entry in entries for job in experiment.answers(entry))
     return ExperimentResult(
         command=command,
@@ -120,7 +117,7 @@ def collect(experiment: Experiment, *, entries: Sequence[Entry], command: str) -
         libraries=machine.libraries(),
         resampling_seed=RESAMPLING_SEED,
         labels=measured.labels,
-        primary=next((one for one in compared if one.name == primary), None),
+        primary=primary(compared, protocol=experiment.protocol),
         summaries=summaries(cells, by=by),
         comparisons=compared,
         pseudo_labels=label_accuracies(jobs, runs=runs),

@@ -1,5 +1,6 @@
-"""``motionfit-bench experiment`` and ``experiment-report``."""
+"""``motionfit-bench experiment`` and what is done with its results."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,6 +8,7 @@ import typer
 from rich.console import Console
 
 from motionfit.benchmarks.command import Output, in_existing_folder
+from motionfit.benchmarks.result import shown_command
 from motionfit.inference.console import stderr
 from motionfit.inference.errors import require_extra
 
@@ -29,6 +31,18 @@ Precision = Annotated[
 Minutes = Annotated[
     float | None,
     typer.Option(min=0, help="Stop running jobs after so long; they go on next time."),
+]
+
+Written = Annotated[
+    Path,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE.json",
+        dir_okay=False,
+        callback=in_existing_folder,
+        help="Write the result here.",
+    ),
 ]
 
 
@@ -108,17 +122,7 @@ def experiment_command(
 def experiment_schedule_command(
     runs: Runs,
     data: Labelled,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE.json",
-            dir_okay=False,
-            callback=in_existing_folder,
-            help="Write what was measured here: the evidence of the choice.",
-        ),
-    ],
+    output: Written,
     jobs: AtOnce = 2,
     precision: Precision = "bf16",
     minutes: Minutes = None,
@@ -157,6 +161,24 @@ def experiment_schedule_command(
 
 def _require() -> None:
     require_extra("train", "accelerate", "matplotlib", "safetensors", "torch", "torchvision")
+
+
+def experiment_join_command(
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS.json...", exists=True, dir_okay=False)
+    ],
+    output: Written,
+) -> None:
+    """Join results of one experiment that were trained in several folders, or on several machines.
+
+    Figures and intervals are those of all cells together.
+    """
+    from motionfit.benchmarks.experiment.join import joined
+    from motionfit.benchmarks.experiment.result import read_experiment, write_experiment
+
+    read = {path: read_experiment(path) for path in results}
+    write_experiment(joined(read, command=shown_command(sys.argv[1:])), output)
+    stderr.print(f"wrote {output}", markup=False)
 
 
 def experiment_report_command(

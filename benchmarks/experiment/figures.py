@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from motionfit.benchmarks.experiment.protocol import MOTIONFIT, RANDOM
+from motionfit.benchmarks.experiment.protocol import MOTIONFIT, RANDOM, Protocol
 from motionfit.benchmarks.experiment.result import (
     ArmCell,
     Comparison,
@@ -66,6 +66,12 @@ def comparisons(cells: Sequence[ArmCell], *, by: Resampling) -> tuple[Comparison
             )
         )
     return tuple(found)
+
+
+def primary(compared: Sequence[Comparison], *, protocol: Protocol) -> Comparison | None:
+    """The one named beforehand, if it is among ``compared``."""
+    name = f"labels{protocol.labelled_groups}/{MOTIONFIT}-{RANDOM}"
+    return next((one for one in compared if one.name == name), None)
 
 
 def _measures(

@@ -121,6 +121,18 @@ class ArmSpent(Record):
     others, in the attempts that the experiment saw the end of."""
 
 
+class Part(Record):
+    """A results file whose cells are in a joined one."""
+
+    file: str
+    command: str
+    created_utc: AwareDatetime
+    git_revision: str | None
+    cells: int
+    machine: Machine
+    libraries: dict[str, str]
+
+
 class ExperimentResult(Record):
     """Everything about the experiment: enough to redo the figures, or all of it."""
 
@@ -151,6 +163,9 @@ class ExperimentResult(Record):
     """What the protocol asks for and is not there."""
     video_sets: tuple[VideoSet, ...]
     cells: tuple[ArmCell, ...] = Field(min_length=1)
+    parts: tuple[Part, ...] = ()
+    """The files that were joined to this one, where it was made so: then machine and libraries are
+    those of the joining, and of the measuring they stand here."""
 
     def main(self) -> tuple[Summary, ...]:
         """The arms of the comparison, with its number of labelled groups."""

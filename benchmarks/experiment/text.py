@@ -12,8 +12,10 @@ from motionfit.benchmarks.experiment.protocol import (
     Protocol,
 )
 from motionfit.benchmarks.experiment.result import (
+    Comparison,
     ExperimentResult,
     Measure,
+    Part,
     Summary,
 )
 from motionfit.benchmarks.experiment.schedule import schedule_text
@@ -31,6 +33,7 @@ def markdown(result: ExperimentResult, *, pictures: Sequence[tuple[str, str]]) -
         f"# Few labels, many unlabelled videos: {result.dataset}, measured on {result.measured_on}",
         *_list(_setting(result)),
         f"**{primary_sentence(result)}**",
+        *_own_schedule_sentence(result),
         "## All arms",
         f"{labels} labelled groups of each class. Top-1; within rate: right among the classes of "
         "the video's own frame rate, which knowing the rate does not help; re-timed: what top-1 "
@@ -54,24 +57,36 @@ def markdown(result: ExperimentResult, *, pictures: Sequence[tuple[str, str]]) -
         table(_spent_lines(result)),
         table(_arm_spent_lines(result)),
         *_missing(result),
-        f"Made by  `{result.command}`, {result.created_utc:%Y-%m-%d}, on {result.machine.cpu}, "
-        f"{result.machine.cores} cores.",
+        *(_parts(result) if result.parts else [_made(result)]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def primary_sentence(result: ExperimentResult) -> str:
     """What the comparison named beforehand shows; no verdict before all its cells are there."""
-    one = result.primary
-    if one is None:
+    if result.primary is None:
         return "The primary comparison, MotionFit with random initialisation, is not measured yet."
+    whom = "random initialisation that saw as many clips"
+    return _verdict(result.primary, name="primary comparison", whom=whom, of=result)
+
+
+def _own_schedule_sentence(result: ExperimentResult) -> list[str]:
+    """The second half of the primary comparison, where anything of it is measured."""
+    whom = "random initialisation by its own best schedule"
+    return [
+        _verdict(one, name="second comparison", whom=whom, of=result)
+        for one in result.comparisons
+        if one.to == OWN_SCHEDULE and one.labelled_groups == result.protocol.labelled_groups
+    ]
+
+
+def _verdict(one: Comparison, *, name: str, whom: str, of: ExperimentResult) -> str:
     difference = f"{_points(one.top1)} points ({_interval_points(one.top1)})"
-    all_cells = len(result.protocol.splits) * len(result.protocol.seeds)
+    all_cells = len(of.protocol.splits) * len(of.protocol.seeds)
     if one.cells < all_cells:
         return (
-            f"No verdict yet: of the {all_cells} cells of the primary comparison, MotionFit with "
-            f"random initialisation that saw as many clips, {one.cells} are measured, with "
-            f"{difference} of top-1"
+            f"No verdict yet: of the {all_cells} cells of the {name}, MotionFit with {whom}, "
+            f"{one.cells} are measured, with {difference} of top-1"
         )
     verdict = (
         "is better than"
@@ -80,10 +95,19 @@ def primary_sentence(result: ExperimentResult) -> str:
         if one.top1.high < 0
         else "cannot be told from"
     )
+    return f"MotionFit {verdict} {whom}: {difference} of top-1, {one.cells} cells"
+
+
+def _made(one: ExperimentResult | Part) -> str:
     return (
-        f"MotionFit {verdict} random initialisation that saw as many clips: {difference} of top-1, "
-        f"{one.cells} cells"
+        f"Made by  `{one.command}`, {one.created_utc:%Y-%m-%d}, on {one.machine.cpu}, "
+        f"{one.machine.cores} cores."
     )
+
+
+def _parts(result: ExperimentResult) -> list[str]:
+    lines = (f"- `{one.file}`, {one.cells} cells. {_made(one)}" for one in result.parts)
+    return [f"Joined by  `{result.command}`  from:", "\n".join(lines)]
 
 
 def table(lines: Sequence[Line]) -> str:

@@ -1,0 +1,124 @@
+"""Results of one experiment from several folders RUNS, perhaps of several machines -> one."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from motionfit.benchmarks import machine
+from motionfit.benchmarks.experiment.collect import RESAMPLING_SEED
+from motionfit.benchmarks.experiment.figures import comparisons, primary, summaries
+from motionfit.benchmarks.experiment.protocol import Protocol, entries
+from motionfit.benchmarks.experiment.result import ArmCell, ExperimentResult, Part, VideoSet
+from motionfit.benchmarks.experiment.tables import Resampling
+from motionfit.benchmarks.result import ResultError
+from motionfit.training.provenance import git_revision
+
+Results = Mapping[Path, ExperimentResult]
+
+
+def joined(results: Results, *, command: str) -> ExperimentResult:
+    """The cells of all ``results``, with figures and intervals over all of them.
+
+    Hours and the accuracy of pseudo-labels stay in the parts, which share jobs. Raises ResultError
+    when the parts are not of one experiment, or when two of them trained a cell differently.
+    """
+    protocol = _protocol(results)
+    for name in ("measured_on", "dataset", "labels", "resampling_seed"):
+        _same({path: getattr(one, name) for path, one in results.items()}, what=name)
+    cross_domain = _cross_domain(results)
+    first = next(iter(results.values()))
+    sets = _sets(results)
+    wanted = entries(protocol, on=first.measured_on, cross_domain=bool(cross_domain))
+    cells = _cells(results, order=[entry.name for entry in wanted])
+    by = Resampling(sets=sets, seed=RESAMPLING_SEED, resampled=protocol.resampled)
+    compared = comparisons(cells, by=by)
+    return ExperimentResult(
+        command=command,
+        created_utc=datetime.now(UTC).replace(microsecond=0),
+        git_revision=git_revision(),
+        trained_by=tuple(sorted({name for one in results.values() for name in one.trained_by})),
+        measured_on=first.measured_on,
+        dataset=first.dataset,
+        cross_domain=cross_domain,
+        protocol=protocol,
+        machine=machine.describe(),
+        libraries=machine.libraries(),
+        resampling_seed=RESAMPLING_SEED,
+        labels=first.labels,
+        primary=primary(compared, protocol=protocol),
+        summaries=summaries(cells, by=by),
+        comparisons=compared,
+        spent=(),
+        missing=tuple(one.name for one in wanted if one.name not in {cell.name for cell in cells}),
+        video_sets=tuple(sets.values()),
+        cells=cells,
+        parts=tuple(_part(path, one) for path, one in results.items()),
+    )
+
+
+def _protocol(results: Results) -> Protocol:
+    """That of all; of random initialisation's own schedule, parts from before its choice know less.
+
+    Raises ResultError when they differ in more.
+    """
+    chosen = {clips for one in results.values() if (clips := one.protocol.own_schedule_clips)}
+    rest = {
+        path: one.protocol.model_copy(update={"own_schedule_clips": None})
+        for path, one in results.items()
+    }
+    _same(rest, what="protocol")
+    if len(chosen) > 1:
+        raise ResultError(
+            f"own schedules of {' and '.join(map(str, sorted(chosen)))} clips do not compare"
+        )
+    first = next(iter(rest.values()))
+    return first.model_copy(update={"own_schedule_clips": next(iter(chosen), None)})
+
+
+def _cross_domain(results: Results) -> tuple[str, ...]:
+    given = {path: one.cross_domain for path, one in results.items() if one.cross_domain}
+    _same(given, what="cross_domain")
+    return next(iter(given.values()), ())
+
+
+def _sets(results: Results) -> dict[str, VideoSet]:
+    sets: dict[str, VideoSet] = {}
+    for path, one in results.items():
+        for videos in one.video_sets:
+            if sets.setdefault(videos.split, videos) != videos:
+                raise ResultError(f"{path} was measured on other videos of {videos.split}")
+    return sets
+
+
+def _cells(results: Results, *, order: Sequence[str]) -> tuple[ArmCell, ...]:
+    """Each once, in the order of the protocol."""
+    cells: dict[str, ArmCell] = {}
+    for path, one in results.items():
+        for cell in one.cells:
+            if cells.setdefault(cell.name, cell) != cell:
+                raise ResultError(
+                    f"{path} has {cell.name} of another training, with other answers than a file "
+                    "before it: a comparison needs one of the two. Give files that do not share it"
+                )
+    place = {name: index for index, name in enumerate(order)}
+    return tuple(sorted(cells.values(), key=lambda cell: place.get(cell.name, len(place))))
+
+
+def _same(values: Mapping[Path, object], *, what: str) -> None:
+    """Raises ResultError when not all parts say the same."""
+    first = next(iter(values), None)
+    for path, value in values.items():
+        if first is not None and value != values[first]:
+            raise ResultError(f"{path} has another {what} than {first}: they cannot be joined")
+
+
+def _part(path: Path, result: ExperimentResult) -> Part:
+    return Part(
+        file=path.name,
+        command=result.command,
+        created_utc=result.created_utc,
+        git_revision=result.git_revision,
+        cells=len(result.cells),
+        machine=result.machine,
+        libraries=result.libraries,
+    )

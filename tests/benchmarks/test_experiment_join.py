@@ -1,0 +1,123 @@
+"""Results of several folders, joined, are those of one folder that holds all of their cells."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from motionfit.benchmarks.cli import app
+from motionfit.benchmarks.experiment.join import joined
+from motionfit.benchmarks.experiment.protocol import MOTIONFIT, OWN_SCHEDULE, RANDOM
+from motionfit.benchmarks.experiment.result import (
+    ArmCell,
+    ExperimentResult,
+    read_experiment,
+    write_experiment,
+)
+from motionfit.benchmarks.experiment.text import markdown
+from motionfit.benchmarks.result import ResultError
+
+WHOLE = read_experiment(Path(__file__).parents[2] / "benchmarks" / "results" / "experiment.json")
+
+
+def part(chosen: Callable[[ArmCell], bool], **changes: Any) -> ExperimentResult:
+    """Some cells of the committed primary comparison, as a file of their own."""
+    cells = tuple(cell for cell in WHOLE.cells if chosen(cell))
+    splits = {cell.split for cell in cells}
+    sets = tuple(one for one in WHOLE.video_sets if one.split in splits)
+    own = {"cells": cells, "video_sets": sets, "primary": None, "comparisons": ()}
+    return WHOLE.model_copy(update=own | {"summaries": ()} | changes)
+
+
+def of_arm(arm: str) -> Callable[[ArmCell], bool]:
+    return lambda cell: cell.arm == arm
+
+
+@pytest.mark.parametrize(
+    "halves",
+    [
+        (of_arm(RANDOM), of_arm(MOTIONFIT)),
+        (lambda cell: cell.split == "split3", lambda cell: cell.split == "split2"),
+        (lambda cell: cell.seed < 3, lambda cell: cell.seed > 0),  # some in both, the same
+    ],
+    ids=["by arm", "by split", "overlapping"],
+)
+def test_joined_halves_have_the_figures_of_the_whole(
+    tmp_path: Path, halves: tuple[Callable[[ArmCell], bool], Callable[[ArmCell], bool]]
+) -> None:
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    for file, chosen in zip(files, halves, strict=True):
+        write_experiment(part(chosen), file)
+    output = tmp_path / "whole.json"
+    done = CliRunner().invoke(app, ["experiment-join", *map(str, files), "-o", str(output)])
+    assert done.exit_code == 0, done.output
+    result = read_experiment(output)
+    assert result.cells == WHOLE.cells
+    assert {one.split: one for one in result.video_sets} == {
+        one.split: one for one in WHOLE.video_sets
+    }
+    for name in ("summaries", "comparisons", "primary", "labels", "trained_by", "protocol"):
+        assert getattr(result, name) == getattr(WHOLE, name), name
+    assert set(result.missing) == set(WHOLE.missing)
+    assert [one.file for one in result.parts] == ["a.json", "b.json"]
+    assert {one.machine for one in result.parts} == {WHOLE.machine}
+
+
+def test_a_cell_that_was_trained_twice_is_not_mixed() -> None:
+    other = part(of_arm(MOTIONFIT))
+    first = other.cells[0].model_copy(update={"answers": other.cells[0].answers[::-1]})
+    again = other.model_copy(update={"cells": (first, *other.cells[1:])})
+    with pytest.raises(ResultError, match=r"again\.json has split2-seed0-labels3/motionfit of ano"):
+        joined({Path("whole.json"): WHOLE, Path("again.json"): again}, command="")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"measured_on": "validation"},
+        {"dataset": "other"},
+        {"labels": ("a", "b")},
+        {"protocol": WHOLE.protocol.model_copy(update={"student_clips": 1})},
+        {"video_sets": (WHOLE.video_sets[0].model_copy(update={"videos": ("a.mp4",)}),)},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_is_not_of_one_experiment_is_not_joined(changes: dict[str, Any]) -> None:
+    other = part(of_arm(RANDOM), **changes)
+    with pytest.raises(ResultError, match=r"other\.json (has another|was measured on other)"):
+        joined({Path("a.json"): part(of_arm(MOTIONFIT)), Path("other.json"): other}, command="")
+
+
+def with_schedule(clips: int) -> ExperimentResult:
+    """Random initialisation's cells as if they were those of its own schedule."""
+    own = part(of_arm(RANDOM))
+    cells = tuple(
+        one.model_copy(update={"arm": OWN_SCHEDULE, "name": one.name.replace(RANDOM, OWN_SCHEDULE)})
+        for one in own.cells
+    )
+    protocol = own.protocol.model_copy(update={"own_schedule_clips": clips})
+    return own.model_copy(update={"cells": cells, "protocol": protocol})
+
+
+def test_a_schedule_that_was_chosen_later_is_compared_and_the_report_says_where_from() -> None:
+    before = WHOLE.protocol.model_copy(update={"own_schedule_clips": None})
+    parts = {
+        Path("before.json"): WHOLE.model_copy(update={"protocol": before}),
+        Path("schedule.json"): with_schedule(10_000),
+    }
+    result = joined(parts, command="motionfit-bench experiment-join")
+    assert result.protocol.own_schedule_clips == 10_000
+    text = markdown(result, pictures=())
+    assert (
+        "MotionFit cannot be told from random initialisation by its own best schedule: +1.2" in text
+    )
+    assert "| random-own-schedule | - |" not in text
+    assert f"- `schedule.json`, 10 cells. Made by  `{WHOLE.command}`" in text
+
+
+def test_two_schedules_do_not_make_one_arm() -> None:
+    parts = {Path("a.json"): with_schedule(10_000), Path("b.json"): with_schedule(20_000)}
+    with pytest.raises(ResultError, match="10000 and 20000 clips"):
+        joined(parts, command="")
