@@ -17,7 +17,7 @@ MotionfitError
 ├── DatasetError            bad-dataset          a data set cannot be read as described
 ├── BackendError            backend-unavailable  the asked-for runtime or device is not there
 ├── MissingExtra            missing-extra        an optional dependency is not installed
-├── ProfileError            bad-profile          batch sizes that a plan cannot have or take
+├── ProfileError            bad-profile          batch sizes that a plan cannot have
 └── VerificationError       verification-failed  an export does not agree with its source
 
 Folders that build on this one add branches of their own beside what raises them:
@@ -139,7 +139,7 @@ class MissingExtra(MotionfitError):
 
 
 class ProfileError(MotionfitError, ValueError):
-    """Batch sizes that a TensorRT plan cannot have, or clips that it does not take."""
+    """Batch sizes that a TensorRT plan cannot have."""
 
     code = "bad-profile"
 

@@ -45,15 +45,10 @@ class Profile:
     def parts(self, count: int) -> list[int]:
         """Sizes, as even as can be, of the fewest batches that hold ``count`` clips.
 
-        Raises ProfileError when a batch would be smaller than the plan takes.
+        They hold more where a batch would otherwise be smaller than the plan takes.
         """
         number = -(-count // self.max)
-        size, larger = divmod(count, number)
-        if size < self.min:
-            raise ProfileError(
-                f"{count} clips cannot be run by a plan that takes {self.min} to {self.max} at a "
-                f"time: give more, or export with  --batch 1 {self.opt} {self.max}"
-            )
+        size, larger = divmod(max(count, number * self.min), number)
         return [size + 1] * larger + [size] * (number - larger)
 
 

@@ -62,14 +62,17 @@ class TensorRtRunner:
             raise
 
     def run(self, frames: NDArray[np.uint8]) -> Output:
-        """Recognise clips: (N, T, H, W, 3) uint8, N at least what the plan takes at a time."""
+        """Recognise clips: (N, T, H, W, 3) uint8."""
         check_frames(frames, spec=self._spec)
-        sizes = self._profile.parts(len(frames))
+        count = len(frames)
+        sizes = self._profile.parts(count)
+        if lacking := sum(sizes) - count:  # for a plan that takes no fewer
+            frames = np.concatenate([frames, np.repeat(frames[-1:], lacking, axis=0)])
         starts = np.cumsum(sizes)[:-1]
         parts = [self._run(part) for part in np.split(frames, starts)]
         return Output(
-            np.concatenate([part.logits for part in parts]),
-            np.concatenate([part.embedding for part in parts]),
+            np.concatenate([part.logits for part in parts])[:count],
+            np.concatenate([part.embedding for part in parts])[:count],
         )
 
     def close(self) -> None:

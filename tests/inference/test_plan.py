@@ -118,10 +118,11 @@ def test_more_clips_than_a_plan_takes_go_in_even_parts(count: int, parts: list[i
     assert Profile(min=1, opt=8, max=32).parts(count) == parts
 
 
-@pytest.mark.parametrize("count", [3, 9])
-def test_clips_that_no_batch_can_hold_are_refused_with_what_to_do(count: int) -> None:
-    with pytest.raises(ProfileError, match="takes 5 to 8 at a time: give more, or .*--batch 1 6 8"):
-        Profile(min=5, opt=6, max=8).parts(count)
+@pytest.mark.parametrize(
+    ("count", "parts"), [(3, [5]), (5, [5]), (9, [5, 5]), (11, [6, 5]), (17, [6, 6, 5])]
+)
+def test_no_part_is_smaller_than_the_plan_takes(count: int, parts: list[int]) -> None:
+    assert Profile(min=5, opt=6, max=8).parts(count) == parts
 
 
 def test_a_plan_made_for_what_is_here_can_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from motionfit.inference import plan_library, runner_tensorrt
 from motionfit.inference.bundle import MANIFEST, MODEL, RTX_PLAN, Bundle, sha256_of, sidecar
 from motionfit.inference.cuda_driver import driver_problem
 from motionfit.inference.cuda_stream import CudaStream
-from motionfit.inference.errors import BackendError, BundleError, ProfileError
+from motionfit.inference.errors import BackendError, BundleError
 from motionfit.inference.plan import PlanRecord, Profile, why_not_here
 from motionfit.inference.plan_library import PlanKind, load_library
 from motionfit.inference.runner import Backend, Device, open_runner
@@ -256,12 +256,14 @@ def test_frames_of_another_shape_are_refused(runner: TensorRtRunner) -> None:
         runner.run(np.zeros((1, 2, 8, 9, 3), np.uint8))
 
 
-def test_fewer_clips_than_the_plan_takes_are_refused(tmp_path: Path, cuda: HostCuda) -> None:
+@pytest.mark.parametrize(("count", "batches"), [(1, [2]), (2, [2]), (4, [2, 2]), (7, [3, 2, 2])])
+def test_fewer_clips_than_the_plan_takes_are_filled_up(
+    tmp_path: Path, cuda: HostCuda, count: int, batches: list[int]
+) -> None:
     bundle = write_bundle(tmp_path / "a", plan=network(), profile=Profile(min=2, opt=2, max=3))
     runner = TensorRtRunner(bundle, kind=PlanKind.RTX)
-    check(runner.run(clips(7)), clips(7))
-    with pytest.raises(ProfileError, match="1 clips cannot be run by a plan that takes 2 to 3"):
-        runner.run(clips(1))
+    check(runner.run(clips(count)), clips(count))
+    assert runner._engine.batches == batches
 
 
 def test_closing_frees_the_memory_of_the_gpu(bundle: Bundle, cuda: HostCuda) -> None:
