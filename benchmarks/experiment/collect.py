@@ -23,12 +23,10 @@ from motionfit.benchmarks.experiment.protocol import (
 from motionfit.benchmarks.experiment.result import ArmCell, ExperimentResult, VideoSet
 from motionfit.benchmarks.experiment.runner import ExperimentError, is_done, read_record
 from motionfit.benchmarks.experiment.spent import spent_by_arm, spent_by_stage
-from motionfit.benchmarks.experiment.tables import Resampling
+from motionfit.benchmarks.experiment.tables import RESAMPLING_SEED, Resampling
 from motionfit.training.provenance import git_revision
 from motionfit.training.resampling import rounded
 from motionfit.training.scores import best_of_own
-
-RESAMPLING_SEED = 0
 
 Scores = NDArray[np.float64]
 

@@ -171,8 +171,10 @@ def experiment_join_command(
 ) -> None:
     """Join results of one experiment that were trained in several folders, or on several machines.
 
-    Figures and intervals are those of all cells together.
+    Figures and intervals are those of all cells together. Of one file they are computed anew.
     """
+    if output.resolve() in {path.resolve() for path in results}:
+        raise typer.BadParameter(f"{output} is one of the files to join: give another name")
     from motionfit.benchmarks.experiment.join import joined
     from motionfit.benchmarks.experiment.result import read_experiment, write_experiment
 

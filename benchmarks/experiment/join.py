@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from motionfit.benchmarks import machine
-from motionfit.benchmarks.experiment.collect import RESAMPLING_SEED
 from motionfit.benchmarks.experiment.figures import comparisons, primary, summaries
 from motionfit.benchmarks.experiment.protocol import Protocol, entries
 from motionfit.benchmarks.experiment.result import ArmCell, ExperimentResult, Part, VideoSet
-from motionfit.benchmarks.experiment.tables import Resampling
+from motionfit.benchmarks.experiment.tables import RESAMPLING_SEED, Resampling
 from motionfit.benchmarks.result import ResultError
 from motionfit.training.provenance import git_revision
 
@@ -19,8 +18,9 @@ Results = Mapping[Path, ExperimentResult]
 def joined(results: Results, *, command: str) -> ExperimentResult:
     """The cells of all ``results``, with figures and intervals over all of them.
 
-    Hours and the accuracy of pseudo-labels stay in the parts, which share jobs. Raises ResultError
-    when the parts are not of one experiment, or when two of them trained a cell differently.
+    Of one result they are computed anew. Of several, hours and the accuracy of pseudo-labels stay
+    in the parts, which may share jobs. Raises ResultError when the parts are not of one experiment,
+    or when two of them trained a cell differently.
     """
     protocol = _protocol(results)
     for name in ("measured_on", "dataset", "labels", "resampling_seed"):
@@ -32,6 +32,7 @@ def joined(results: Results, *, command: str) -> ExperimentResult:
     cells = _cells(results, order=[entry.name for entry in wanted])
     by = Resampling(sets=sets, seed=RESAMPLING_SEED, resampled=protocol.resampled)
     compared = comparisons(cells, by=by)
+    alone = len(results) == 1
     return ExperimentResult(
         command=command,
         created_utc=datetime.now(UTC).replace(microsecond=0),
@@ -48,11 +49,13 @@ def joined(results: Results, *, command: str) -> ExperimentResult:
         primary=primary(compared, protocol=protocol),
         summaries=summaries(cells, by=by),
         comparisons=compared,
-        spent=(),
+        pseudo_labels=first.pseudo_labels if alone else (),
+        spent=first.spent if alone else (),
+        spent_by_arm=first.spent_by_arm if alone else (),
         missing=tuple(one.name for one in wanted if one.name not in {cell.name for cell in cells}),
         video_sets=tuple(sets.values()),
         cells=cells,
-        parts=tuple(_part(path, one) for path, one in results.items()),
+        parts=tuple(part for path, one in results.items() for part in _parts(path, one)),
     )
 
 
@@ -62,17 +65,25 @@ def _protocol(results: Results) -> Protocol:
     Raises ResultError when they differ in more.
     """
     chosen = {clips for one in results.values() if (clips := one.protocol.own_schedule_clips)}
+    first, *others = results
     rest = {
         path: one.protocol.model_copy(update={"own_schedule_clips": None})
         for path, one in results.items()
     }
-    _same(rest, what="protocol")
+    for path in others:
+        if differ := [
+            name
+            for name in Protocol.model_fields
+            if getattr(rest[path], name) != getattr(rest[first], name)
+        ]:
+            raise ResultError(
+                f"{path} has another protocol than {first}: {', '.join(differ)} differ"
+            )
     if len(chosen) > 1:
         raise ResultError(
             f"own schedules of {' and '.join(map(str, sorted(chosen)))} clips do not compare"
         )
-    first = next(iter(rest.values()))
-    return first.model_copy(update={"own_schedule_clips": next(iter(chosen), None)})
+    return rest[first].model_copy(update={"own_schedule_clips": next(iter(chosen), None)})
 
 
 def _cross_domain(results: Results) -> tuple[str, ...]:
@@ -92,16 +103,21 @@ def _sets(results: Results) -> dict[str, VideoSet]:
 
 def _cells(results: Results, *, order: Sequence[str]) -> tuple[ArmCell, ...]:
     """Each once, in the order of the protocol."""
-    cells: dict[str, ArmCell] = {}
+    cells: dict[str, tuple[Path, ArmCell]] = {}
+    drawn: dict[str, tuple[str, ...]] = {}
     for path, one in results.items():
         for cell in one.cells:
-            if cells.setdefault(cell.name, cell) != cell:
+            if drawn.setdefault(cell.name.partition("/")[0], cell.labelled) != cell.labelled:
+                raise ResultError(f"{path} drew other labelled groups for {cell.name}")
+            known, before = cells.setdefault(cell.name, (path, cell))
+            if before != cell:
                 raise ResultError(
-                    f"{path} has {cell.name} of another training, with other answers than a file "
-                    "before it: a comparison needs one of the two. Give files that do not share it"
+                    f"{known} and {path} have {cell.name} of two trainings, with other answers: "
+                    "leave one of the files out, or write one again from a folder RUNS without it"
                 )
     place = {name: index for index, name in enumerate(order)}
-    return tuple(sorted(cells.values(), key=lambda cell: place.get(cell.name, len(place))))
+    found = [cell for _, cell in cells.values()]
+    return tuple(sorted(found, key=lambda cell: place.get(cell.name, len(place))))
 
 
 def _same(values: Mapping[Path, object], *, what: str) -> None:
@@ -112,8 +128,9 @@ def _same(values: Mapping[Path, object], *, what: str) -> None:
             raise ResultError(f"{path} has another {what} than {first}: they cannot be joined")
 
 
-def _part(path: Path, result: ExperimentResult) -> Part:
-    return Part(
+def _parts(path: Path, result: ExperimentResult) -> tuple[Part, ...]:
+    """Where the cells of a result were measured; of a joined one its own parts."""
+    one = Part(
         file=path.name,
         command=result.command,
         created_utc=result.created_utc,
@@ -122,3 +139,4 @@ def _part(path: Path, result: ExperimentResult) -> Part:
         machine=result.machine,
         libraries=result.libraries,
     )
+    return result.parts or (one,)

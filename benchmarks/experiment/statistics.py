@@ -5,7 +5,8 @@ at once: within each table the seeds and, independently, the clusters of videos 
 replacement, because both another drawing of labels and other test videos would give another figure.
 
 A table is a split, its clusters the class-groups (videos of one class and group are look-alikes);
-or it is all folds of persons, its clusters the persons.
+or it is all folds of persons, its clusters the persons. Splits that are measured on the same
+videos, as on those of validation, share each draw of clusters: they do not make the videos more.
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ class Table:
     """(S, V) float64; nan is left out"""
     clusters: NDArray[np.int64]
     """(V,) int64, which cluster each video belongs to, numbered from 0"""
+    videos: tuple[str, ...] | None = None
+    """Their names (V,): of tables with the same ones the same clusters are drawn. None: of none"""
 
 
 def two_way(tables: Sequence[Table], *, seed: int) -> Estimate:
@@ -36,18 +39,26 @@ def two_way(tables: Sequence[Table], *, seed: int) -> Estimate:
     With one seed in a table, the interval says nothing about other seeds.
     """
     rng = np.random.default_rng(seed)
-    means = np.mean([_means(table, rng=rng) for table in tables], axis=0)
+    drawn: dict[tuple[str, ...] | None, Floats] = {}
+    means = np.mean([_means(table, rng=rng, drawn=drawn) for table in tables], axis=0)
     return estimate(float(means[0]), resampled=means[1:])
 
 
-def _means(table: Table, *, rng: np.random.Generator) -> Floats:
-    """The mean of a table (1 + R,): as it is, and of each resampling."""
+def _means(
+    table: Table, *, rng: np.random.Generator, drawn: dict[tuple[str, ...] | None, Floats]
+) -> Floats:
+    """The mean of a table (1 + R,): as it is, and of each resampling.
+
+    ``drawn`` are the clusters of tables before it, by their videos.
+    """
     kinds, members = np.unique(table.clusters, return_inverse=True)
     known = ~np.isnan(table.values)
     totals = _by_cluster(np.where(known, table.values, 0), members)  # (S, K)
     sizes = _by_cluster(known.astype(np.float64), members)  # (S, K)
     seeds = _draws(len(table.values), rng=rng)  # (1 + R, S)
-    clusters = _draws(len(kinds), rng=rng)  # (1 + R, K)
+    if table.videos is None or table.videos not in drawn:
+        drawn[table.videos] = _draws(len(kinds), rng=rng)
+    clusters = drawn[table.videos]  # (1 + R, K)
     above, below = (np.einsum("rs,sk,rk->r", seeds, each, clusters) for each in (totals, sizes))
     # Of a draw in which nothing is known there is no mean.
     return np.asarray(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0))

@@ -10,6 +10,8 @@ from motionfit.benchmarks.experiment.protocol import Resampled
 from motionfit.benchmarks.experiment.result import ArmCell, VideoSet
 from motionfit.benchmarks.experiment.statistics import Table
 
+RESAMPLING_SEED = 0
+
 Floats = NDArray[np.float64]
 Sets = Mapping[str, VideoSet]
 """By split."""
@@ -40,7 +42,7 @@ def _splits(lines: Lines, sets: Sets) -> list[Table]:
     for cell, line in lines:
         of_split.setdefault(cell.split, []).append(line)
     return [
-        Table(values=np.stack(own), clusters=_class_groups(sets[split]))
+        Table(values=np.stack(own), clusters=_class_groups(sets[split]), videos=sets[split].videos)
         for split, own in of_split.items()
     ]
 
@@ -60,8 +62,12 @@ def _folds(lines: Lines, sets: Sets) -> Table:
 
 def _counted(table: Table) -> Table:
     """Without the videos that count in no cell."""
-    counted = ~np.isnan(table.values).all(axis=0)
-    return Table(values=table.values[:, counted], clusters=table.clusters[counted])
+    counted = np.flatnonzero(~np.isnan(table.values).all(axis=0))
+    return Table(
+        values=table.values[:, counted],
+        clusters=table.clusters[counted],
+        videos=table.videos and tuple(table.videos[place] for place in counted),
+    )
 
 
 def _class_groups(videos: VideoSet) -> NDArray[np.int64]:

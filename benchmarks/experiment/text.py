@@ -107,7 +107,8 @@ def _made(one: ExperimentResult | Part) -> str:
 
 def _parts(result: ExperimentResult) -> list[str]:
     lines = (f"- `{one.file}`, {one.cells} cells. {_made(one)}" for one in result.parts)
-    return [f"Joined by  `{result.command}`  from:", "\n".join(lines)]
+    hours = "" if result.spent else ", which say what each took"
+    return [f"Joined by  `{result.command}`  from these files{hours}:", "\n".join(lines)]
 
 
 def table(lines: Sequence[Line]) -> str:
@@ -284,6 +285,8 @@ def _cell_lines(summaries: Sequence[Summary]) -> list[Line]:
 
 
 def _spent_lines(result: ExperimentResult) -> list[Line]:
+    if not result.spent:
+        return []
     total = sum(one.hours for one in result.spent)
     return [
         ("stage", "jobs", "core hours"),

@@ -142,8 +142,10 @@ def _accuracy(report: ReportResult) -> str:
 
 
 def trained_once(report: ReportResult) -> bool:
-    """Whether each network was trained with one drawing of labels only, on each split."""
-    splits = [cell.partition("-")[0] for cell in report.weights]
+    """Whether accuracy is of one drawing of labels only, on each split."""
+    own = accuracy_of(report, REFERENCE.name)
+    cells = () if isinstance(own, str) else own.cells
+    splits = [cell.partition("-")[0] for cell in cells]
     return len(splits) == len(set(splits))
 
 

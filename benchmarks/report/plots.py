@@ -2,6 +2,7 @@
 
 from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from matplotlib.axes import Axes
@@ -11,12 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from motionfit.benchmarks.report.names import accuracy_of, engine_of, full_name, kind_of
-from motionfit.benchmarks.report.result import (
-    AccuracyFigures,
-    CurveFigures,
-    ReportResult,
-    SystemFigures,
-)
+from motionfit.benchmarks.report.result import CurveFigures, ReportResult, SystemFigures
 from motionfit.benchmarks.report.stages import STAGES
 from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE
 from motionfit.training.json_record import Estimate
@@ -43,7 +39,16 @@ MS = 1000
 MEGA = 1e6
 COLUMNS = 3
 
-Dot = tuple[SystemFigures, AccuracyFigures]
+
+@dataclass(frozen=True, kw_only=True)
+class Dot:
+    """A system in the picture of accuracy."""
+
+    system: SystemFigures
+    height: float
+    """Top-1, in the trainings that the student has"""
+    difference: Estimate | None
+    """To the student"""
 
 
 def tradeoff(report: ReportResult) -> Figure | None:
@@ -56,12 +61,12 @@ def tradeoff(report: ReportResult) -> Figure | None:
         ("videos per second of CPU time (logarithmic)", _per_core),
         ("memory with the libraries at most, MB, where measured", _memory),
     )
-    shown = [one for one in axes if any(one[1](system) for system, _ in dots)]
+    shown = [one for one in axes if any(one[1](dot.system) for dot in dots)]
     figure = Figure(figsize=(1 + 4.4 * len(shown), 5.8), layout="constrained")
     panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     for panel, (label, value) in zip(panels, shown, strict=True):
         for number, dot in enumerate(dots):
-            _dot(panel, dot, value(dot[0]), number=number)
+            _dot(panel, dot, value(dot.system), number=number)
         panel.set_xlabel(label)
         panel.grid(alpha=0.3)
         if value is _memory:
@@ -80,28 +85,31 @@ def _dots(report: ReportResult) -> list[Dot]:
     """Systems that have a time and an accuracy, in the engine of the student that all are held
     against.
     """
+    own = accuracy_of(report, REFERENCE.name)
     found = []
     for one in report.systems:
         accuracy = accuracy_of(report, one.name)
         shown = engine_of(one.name) == engine_of(REFERENCE.name)
         if shown and one.total_ms and not isinstance(accuracy, str):
-            found.append((one, accuracy))
+            height, difference = accuracy.top1.value, accuracy.difference
+            if difference and not isinstance(own, str):  # of fewer trainings, perhaps, than its own
+                height = own.top1.value + difference.value
+            found.append(Dot(system=one, height=height, difference=difference))
     return found
 
 
 def _dot(axes: Axes, dot: Dot, at: Estimate | None, *, number: int) -> None:
     """A dot, whose bar is the interval of the difference to the student; of the student a line."""
-    system, accuracy = dot
-    top1 = accuracy.top1
+    system, height = dot.system, 100 * dot.height
     if at is None:
         return
     if system.name == REFERENCE.name:
-        axes.axhline(100 * top1.value, color=f"C{number}", linestyle=":")
+        axes.axhline(height, color=f"C{number}", linestyle=":")
     axes.errorbar(
         [at.value],
-        [100 * top1.value],
+        [height],
         xerr=_reach(at),
-        yerr=_reach(accuracy.difference, scale=100) if accuracy.difference else None,
+        yerr=_reach(dot.difference, scale=100) if dot.difference else None,
         fmt="osD^vP*X"[number % 8],
         color=f"C{number % 10}",
         markersize=7,

@@ -43,7 +43,11 @@ SET = VideoSet(
     groups=("g08", "g08", "g09", "g09") * 3,
     frame_rates=(29.97,) * 4 + (25.0,) * 8,
 )
-SETS = {"split2": SET, "split3": SET.model_copy(update={"split": "split3"})}
+OTHERS = tuple(f"other{place}.mp4" for place in range(12))
+SETS = {
+    "split2": SET,
+    "split3": SET.model_copy(update={"split": "split3", "videos": OTHERS}),
+}
 
 
 BY = Resampling(sets=SETS, seed=0)
@@ -108,6 +112,23 @@ def test_both_ways_at_once_are_wider_than_either() -> None:
         for one in (two_way([t], seed=0) for t in (both, only_seeds, only_groups))
     ]
     assert widths[0] == pytest.approx(np.hypot(widths[1], widths[2]), rel=0.15)
+
+
+def test_splits_of_the_same_videos_know_no_more_of_videos_than_one() -> None:
+    values, clusters = np.random.default_rng(0).normal(size=(1, 40)), np.arange(40)
+    one = two_way([Table(values=values, clusters=clusters)], seed=0)
+
+    def of(*videos: str) -> float:
+        tables = [
+            Table(values=values, clusters=clusters, videos=tuple(f"{name}{n}" for n in range(40)))
+            for name in videos
+        ]
+        estimate = two_way(tables, seed=0)
+        assert estimate.value == one.value
+        return (estimate.high - estimate.low) / (one.high - one.low)
+
+    assert of("a", "a") == 1
+    assert of("a", "b") == pytest.approx(np.sqrt(0.5), rel=0.1)
 
 
 def test_values_that_are_not_there_are_left_out() -> None:

@@ -65,28 +65,73 @@ def test_joined_halves_have_the_figures_of_the_whole(
     assert {one.machine for one in result.parts} == {WHOLE.machine}
 
 
+def test_of_one_file_the_figures_are_computed_anew_and_the_rest_stays(tmp_path: Path) -> None:
+    stale = WHOLE.model_copy(update={"summaries": (), "comparisons": (), "primary": None})
+    result = joined({Path("stale.json"): stale}, command="")
+    for name in ("summaries", "comparisons", "primary", "spent", "spent_by_arm", "pseudo_labels"):
+        assert getattr(result, name) == getattr(WHOLE, name), name
+    assert result.spent
+
+
+def test_a_joined_file_that_is_joined_again_still_says_where_its_cells_are_from() -> None:
+    thirds = [part(lambda cell, seed=seed: cell.seed == seed) for seed in (0, 1, 2)]
+    two = joined({Path("a.json"): thirds[0], Path("b.json"): thirds[1]}, command="join")
+    three = joined({Path("two.json"): two, Path("c.json"): thirds[2]}, command="join")
+    assert [one.file for one in three.parts] == ["a.json", "b.json", "c.json"]
+    assert "| all | 0 | 0.00 |" not in markdown(three, pictures=())
+
+
+def test_an_input_is_not_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    write_experiment(WHOLE, file)
+    before = file.read_bytes()
+    done = CliRunner().invoke(app, ["experiment-join", str(file), "-o", str(file)])
+    assert done.exit_code == 2
+    assert "give another name" in done.output.replace("\n", " ")
+    assert file.read_bytes() == before
+
+
+def changed(cell: int, **changes: Any) -> ExperimentResult:
+    """MotionFit's cells, one of them with ``changes``."""
+    own = part(of_arm(MOTIONFIT))
+    cells = list(own.cells)
+    cells[cell] = cells[cell].model_copy(update=changes)
+    return own.model_copy(update={"cells": tuple(cells)})
+
+
 def test_a_cell_that_was_trained_twice_is_not_mixed() -> None:
-    other = part(of_arm(MOTIONFIT))
-    first = other.cells[0].model_copy(update={"answers": other.cells[0].answers[::-1]})
-    again = other.model_copy(update={"cells": (first, *other.cells[1:])})
-    with pytest.raises(ResultError, match=r"again\.json has split2-seed0-labels3/motionfit of ano"):
+    again = changed(0, answers=WHOLE.cells[0].answers[::-1])
+    with pytest.raises(
+        ResultError, match=r"whole\.json and again\.json have split2-seed0-labels3/m"
+    ):
         joined({Path("whole.json"): WHOLE, Path("again.json"): again}, command="")
 
 
+def test_networks_of_other_labelled_groups_are_not_compared() -> None:
+    files = {Path("a.json"): part(of_arm(RANDOM)), Path("b.json"): changed(0, labelled=("g15",))}
+    with pytest.raises(ResultError, match=r"b\.json drew other labelled groups for split2-seed0"):
+        joined(files, command="")
+
+
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "said"),
     [
-        {"measured_on": "validation"},
-        {"dataset": "other"},
-        {"labels": ("a", "b")},
-        {"protocol": WHOLE.protocol.model_copy(update={"student_clips": 1})},
-        {"video_sets": (WHOLE.video_sets[0].model_copy(update={"videos": ("a.mp4",)}),)},
+        ({"measured_on": "validation"}, "another measured_on"),
+        ({"dataset": "other"}, "another dataset"),
+        ({"labels": ("a", "b")}, "another labels"),
+        (
+            {"protocol": WHOLE.protocol.model_copy(update={"student_clips": 1})},
+            r"another protocol than a\.json: student_clips differ",
+        ),
+        (
+            {"video_sets": (WHOLE.video_sets[0].model_copy(update={"videos": ("a.mp4",)}),)},
+            "measured on other videos of split2",
+        ),
     ],
-    ids=lambda changes: next(iter(changes)),
 )
-def test_what_is_not_of_one_experiment_is_not_joined(changes: dict[str, Any]) -> None:
+def test_what_is_not_of_one_experiment_is_not_joined(changes: dict[str, Any], said: str) -> None:
     other = part(of_arm(RANDOM), **changes)
-    with pytest.raises(ResultError, match=r"other\.json (has another|was measured on other)"):
+    with pytest.raises(ResultError, match=rf"other\.json .*{said}"):
         joined({Path("a.json"): part(of_arm(MOTIONFIT)), Path("other.json"): other}, command="")
 
 

@@ -15,6 +15,7 @@ from motionfit.benchmarks.report.figures import row_figures, system_figures
 from motionfit.benchmarks.report.headline import headline
 from motionfit.benchmarks.report.merge import agreement, read_other
 from motionfit.benchmarks.report.pictures import PICTURES
+from motionfit.benchmarks.report.plots import tradeoff
 from motionfit.benchmarks.report.result import (
     AccuracyFigures,
     CurveFigures,
@@ -103,12 +104,17 @@ def _report(parts: tuple[Result, ...], **changes: Any) -> ReportResult:
     return ReportResult(**(values | own))
 
 
-def _accuracy(system: str, value: float, difference: Estimate | None) -> AccuracyFigures:
+CELLS = ("split2-seed0-labels3", "split2-seed1-labels3")
+
+
+def _accuracy(
+    system: str, value: float, difference: Estimate | None, *, cells: tuple[str, ...] = CELLS[:1]
+) -> AccuracyFigures:
     return AccuracyFigures(
         system=system,
         clips=4,
-        cells=("split2-seed0-labels3",),
-        right={"split2-seed0-labels3": "10"},
+        cells=cells,
+        right=dict.fromkeys(cells, "10"),
         top1=Estimate(value=value, low=value - 0.05, high=value + 0.05),
         difference=difference,
     )
@@ -207,22 +213,46 @@ def test_accuracy_stands_beside_the_time(
     difference = Estimate(value=(low + high) / 2, low=low, high=high)
     report = make_report(
         networks="split2-seed0-labels3",
-        weights={"split2-seed0-labels3": {}, "split2-seed1-labels3": {}},
+        weights={cell: {} for cell in CELLS},
         accuracies=(
-            _accuracy(REFERENCE.name, 0.5, None),
-            _accuracy(LIKE_FOR_LIKE.name, 0.52, difference),
+            _accuracy(REFERENCE.name, 0.5, None, cells=CELLS),
+            _accuracy(LIKE_FOR_LIKE.name, 0.52, difference, cells=CELLS),
         ),
     )
     text = drawn(report, tmp_path)
     assert said in text
-    once = report.model_copy(update={"weights": {"split2-seed0-labels3": {}}})
+    # A quick look measures one of the trainings that are there.
+    first = [one.model_copy(update={"cells": CELLS[:1]}) for one in report.accuracies]
+    once = report.model_copy(update={"accuracies": tuple(first)})
     assert said not in " ".join(headline(once))
     assert "ranks no methods" in " ".join(headline(once))
+    assert "Each network was trained once" in drawn(once, tmp_path / "once")
     assert "50.0 % (45.0 to 55.0)" in text
     assert (tmp_path / "tradeoff.png").read_bytes().startswith(b"\x89PNG")
     [head, row] = re.findall(r"(.+)\n(\| Like for like .+)", text)[0]
     assert head.startswith("| --- | --- | --- | --: | ")  # words to the left, numbers to the right
     assert "52.0 %" in row
+    assert "trainings" not in row
+
+
+def test_an_accuracy_of_fewer_trainings_than_the_students_is_marked(
+    make_report: MakeReport, tmp_path: Path
+) -> None:
+    more = Estimate(value=0.1, low=0, high=0.2)
+    report = make_report(
+        networks=CELLS[0],
+        weights={cell: {} for cell in CELLS},
+        accuracies=(
+            _accuracy(REFERENCE.name, 0.4, None, cells=CELLS),
+            _accuracy(LIKE_FOR_LIKE.name, 0.7, more),
+        ),
+    )
+    row = re.findall(r"\n(\| Like for like .+)", drawn(report, tmp_path))[0]
+    assert "70.0 % (65.0 to 75.0), of 1 of the student's 2 trainings" in row
+    figure = tradeoff(report)
+    assert figure is not None
+    heights = [float(one[0].get_ydata()[0]) for one in figure.axes[0].containers]
+    assert sorted(heights) == pytest.approx([40, 50])  # the student's, and that with the difference
 
 
 def test_what_was_not_measured_or_trained_is_said_and_not_guessed(
