@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from motionfit.benchmarks import machine
 from motionfit.benchmarks.experiment.answers import Answers, read_answers
-from motionfit.benchmarks.experiment.figures import comparisons, primary, summaries
+from motionfit.benchmarks.experiment.figures import comparisons, gate, primary, summaries
 from motionfit.benchmarks.experiment.graph import Job, answers, in_order
 from motionfit.benchmarks.experiment.labels import label_accuracies
 from motionfit.benchmarks.experiment.protocol import (
@@ -116,6 +116,7 @@ def collect(experiment: Experiment, *, entries: Sequence[Entry], command: str) -
         resampling_seed=RESAMPLING_SEED,
         labels=measured.labels,
         primary=primary(compared, protocol=experiment.protocol),
+        gate=gate(cells, by=by, protocol=experiment.protocol),
         summaries=summaries(cells, by=by),
         comparisons=compared,
         pseudo_labels=label_accuracies(jobs, runs=runs),

@@ -4,7 +4,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from motionfit.benchmarks.experiment.protocol import MOTIONFIT, RANDOM, Protocol
+from motionfit.benchmarks.experiment.protocol import (
+    APPEARANCE_NETWORK,
+    FLOW_NETWORK,
+    MOTIONFIT,
+    RANDOM,
+    Protocol,
+)
 from motionfit.benchmarks.experiment.result import (
     ArmCell,
     Comparison,
@@ -45,27 +51,44 @@ def summaries(cells: Sequence[ArmCell], *, by: Resampling) -> tuple[Summary, ...
 def comparisons(cells: Sequence[ArmCell], *, by: Resampling) -> tuple[Comparison, ...]:
     """MotionFit less each other arm, where they have cells in common."""
     parts = _by_kind(cells)
-    found = []
-    for (labels, arm), others in parts.items():
-        own, pairs = _common(parts.get((labels, MOTIONFIT), ()), others)
-        if arm == MOTIONFIT or not own:
-            continue
-        top1, within = (
-            _difference(own, pairs, values=values, by=by) for values in (_top1, _within_rate)
-        )
-        assert top1 is not None
-        assert within is not None
-        found.append(
-            Comparison(
-                name=f"labels{labels}/{MOTIONFIT}-{arm}",
-                to=arm,
-                labelled_groups=labels,
-                cells=len(own),
-                top1=top1,
-                within_rate=within,
-            )
-        )
-    return tuple(found)
+    found = (
+        _comparison(parts.get((labels, MOTIONFIT), ()), others, by=by)
+        for (labels, arm), others in parts.items()
+        if arm != MOTIONFIT
+    )
+    return tuple(one for one in found if one is not None)
+
+
+def gate(cells: Sequence[ArmCell], *, by: Resampling, protocol: Protocol) -> Comparison | None:
+    """The first gate: the flow network less the RGB one, which it has to beat on validation."""
+    parts = _by_kind(cells)
+    flow, rgb = (
+        parts.get((protocol.labelled_groups, arm), ()) for arm in (FLOW_NETWORK, APPEARANCE_NETWORK)
+    )
+    return _comparison(flow, rgb, by=by)
+
+
+def _comparison(
+    cells: Sequence[ArmCell], others: Sequence[ArmCell], *, by: Resampling
+) -> Comparison | None:
+    """One arm less another; None where they have no cell in common."""
+    own, pairs = _common(cells, others)
+    if not own:
+        return None
+    top1, within = (
+        _difference(own, pairs, values=values, by=by) for values in (_top1, _within_rate)
+    )
+    assert top1 is not None
+    assert within is not None
+    labels = len(own[0].labelled)
+    return Comparison(
+        name=f"labels{labels}/{own[0].arm}-{pairs[0].arm}",
+        to=pairs[0].arm,
+        labelled_groups=labels,
+        cells=len(own),
+        top1=top1,
+        within_rate=within,
+    )
 
 
 def primary(compared: Sequence[Comparison], *, protocol: Protocol) -> Comparison | None:

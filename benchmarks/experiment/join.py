@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from motionfit.benchmarks import machine
-from motionfit.benchmarks.experiment.figures import comparisons, primary, summaries
+from motionfit.benchmarks.experiment.figures import comparisons, gate, primary, summaries
 from motionfit.benchmarks.experiment.protocol import Protocol, entries
 from motionfit.benchmarks.experiment.result import ArmCell, ExperimentResult, Part, VideoSet
 from motionfit.benchmarks.experiment.tables import RESAMPLING_SEED, Resampling
@@ -47,6 +47,7 @@ def joined(results: Results, *, command: str) -> ExperimentResult:
         resampling_seed=RESAMPLING_SEED,
         labels=first.labels,
         primary=primary(compared, protocol=protocol),
+        gate=gate(cells, by=by, protocol=protocol),
         summaries=summaries(cells, by=by),
         comparisons=compared,
         pseudo_labels=first.pseudo_labels if alone else (),

@@ -74,7 +74,7 @@ class Summary(Record):
 
 
 class Comparison(Record):
-    """MotionFit less another arm: difference of top-1, video by video."""
+    """One arm less another: difference of top-1, video by video."""
 
     name: str
     """``labels3/motionfit-shuffled``"""
@@ -154,8 +154,12 @@ class ExperimentResult(Record):
     labels: tuple[str, ...]
     primary: Comparison | None
     """The one comparison named beforehand; null while it is not there."""
+    gate: Comparison | None = None
+    """The flow network less the RGB network of as many clips, asked first; null while it is not
+    there"""
     summaries: tuple[Summary, ...]
     comparisons: tuple[Comparison, ...]
+    """MotionFit less each other arm"""
     pseudo_labels: tuple[LabelAccuracy, ...] = ()
     spent: tuple[Spent, ...]
     spent_by_arm: tuple[ArmSpent, ...] = ()

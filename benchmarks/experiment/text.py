@@ -34,6 +34,7 @@ def markdown(result: ExperimentResult, *, pictures: Sequence[tuple[str, str]]) -
         *_list(_setting(result)),
         f"**{primary_sentence(result)}**",
         *_own_schedule_sentence(result),
+        *_gate_sentence(result),
         "## All arms",
         f"{labels} labelled groups of each class. Top-1; within rate: right among the classes of "
         "the video's own frame rate, which knowing the rate does not help; re-timed: what top-1 "
@@ -77,6 +78,15 @@ def _own_schedule_sentence(result: ExperimentResult) -> list[str]:
         _verdict(one, name="second comparison", whom=whom, of=result)
         for one in result.comparisons
         if one.to == OWN_SCHEDULE and one.labelled_groups == result.protocol.labelled_groups
+    ]
+
+
+def _gate_sentence(result: ExperimentResult) -> list[str]:
+    if (one := result.gate) is None:
+        return []
+    return [
+        "The first gate, the flow network less the RGB network with as many clips: "
+        f"{_points(one.top1)} points ({_interval_points(one.top1)}) of top-1, {one.cells} cells."
     ]
 
 

@@ -19,7 +19,8 @@ from motionfit.benchmarks.experiment.result import (
 from motionfit.benchmarks.experiment.text import markdown
 from motionfit.benchmarks.result import ResultError
 
-WHOLE = read_experiment(Path(__file__).parents[2] / "benchmarks" / "results" / "experiment.json")
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+WHOLE = read_experiment(RESULTS / "experiment.json")
 
 
 def part(chosen: Callable[[ArmCell], bool], **changes: Any) -> ExperimentResult:
@@ -71,6 +72,32 @@ def test_of_one_file_the_figures_are_computed_anew_and_the_rest_stays(tmp_path: 
     for name in ("summaries", "comparisons", "primary", "spent", "spent_by_arm", "pseudo_labels"):
         assert getattr(result, name) == getattr(WHOLE, name), name
     assert result.spent
+
+
+def test_validation_has_the_gate_and_counts_its_videos_once() -> None:
+    """Both splits are measured on the same videos there, so they are drawn together."""
+    before = read_experiment(RESULTS / "experiment-validation.json")
+    assert len({one.videos for one in before.video_sets}) == 1
+    result = joined({Path("validation.json"): before}, command="")
+    assert result.gate is not None
+    flow, rgb = (
+        next(one.per_cell for one in result.summaries if one.arm == arm)
+        for arm in ("flow-network", "appearance-network")
+    )
+    mean = sum(flow[cell] - rgb[cell] for cell in rgb) / len(rgb)
+    assert result.gate.top1.value == pytest.approx(mean, abs=1e-5)
+    own = [one for one in result.video_sets if one.split == "split2"]
+    alone = before.model_copy(
+        update={
+            "video_sets": tuple(own),
+            "cells": tuple(one for one in before.cells if one.split == "split2"),
+        }
+    )
+    half = joined({Path("half.json"): alone}, command="").gate
+    assert half is not None
+    widths = [one.top1.high - one.top1.low for one in (result.gate, half)]
+    assert widths[0] > 0.8 * widths[1]  # twice the trainings, not twice the videos
+    assert "The first gate, the flow network less the RGB" in markdown(result, pictures=())
 
 
 def test_a_joined_file_that_is_joined_again_still_says_where_its_cells_are_from() -> None:
