@@ -21,6 +21,16 @@ class Arrivals(StrEnum):
     CONSTANT = "constant"
 
 
+def _different(rates: list[float] | None) -> list[float] | None:
+    """Refuses steps that results could not tell apart."""
+    names = [f"{rate:.4g}" for rate in rates or ()]
+    if len(names) > len(set(names)):
+        raise typer.BadParameter(
+            f"{', '.join(names)} a second are not all different: give each rate once"
+        )
+    return rates
+
+
 Videos = Annotated[
     list[Path],
     typer.Argument(metavar="VIDEO...", help="Real videos.", exists=True, dir_okay=False),
@@ -38,6 +48,7 @@ def load_command(
             min=0.01,
             max=5000,
             metavar="N",
+            callback=_different,
             help="Requests per second of a step; repeatable. Without it, the knee is looked for.",
         ),
     ] = None,

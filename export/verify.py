@@ -116,15 +116,14 @@ def _against(reference: Output, bundle: Bundle, *, clips: RealClips) -> Iterator
     for engine in _engines(bundle):
         batches = (engine.profile.opt, engine.profile.max)
         with closing(engine.open()) as runner:
-            run = partial(_at_least, engine.profile.min, runner.run)
             yield compare(
-                in_batches(run, clips.frames),
+                in_batches(runner.run, clips.frames),
                 reference,
                 subject=f"{engine.file} in {runner.name}",
                 against=WEIGHTS,
                 limits=engine.limits,
                 true=_classes(clips, labels=bundle.labels),
-                rows=row_distance(run, clips.frames, batches=batches),
+                rows=row_distance(runner.run, clips.frames, batches=batches),
                 batches=batches,
             )
 
@@ -179,13 +178,6 @@ def _open_plan(bundle: Bundle, kind: PlanKind) -> Runner:
     from motionfit.inference.runner_tensorrt import TensorRtRunner
 
     return TensorRtRunner(bundle, kind=kind)
-
-
-def _at_least(smallest: int, run: Run, frames: Frames) -> Output:
-    """Run a batch that is filled up to ``smallest``, without the answers to what fills it."""
-    filled = np.concatenate([frames, np.repeat(frames[-1:], max(0, smallest - len(frames)), 0)])
-    output = run(filled)
-    return Output(output.logits[: len(frames)], output.embedding[: len(frames)])
 
 
 def _stored(bundle: Bundle, clips: RealClips) -> Output:

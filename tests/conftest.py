@@ -4,6 +4,7 @@ import signal
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -115,8 +116,11 @@ def _mean_colour(spec: ClipSpec) -> onnx.GraphProto:
 
 def child_processes(pid: int | str = "self") -> set[int]:
     """Process ids of a process's children, zombies included."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return {int(pid) for task in tasks for pid in task.read_text().split()}
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that just ended
+            found |= set(map(int, task.read_text().split()))
+    return found
 
 
 def running(pid: int) -> bool:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 
@@ -87,11 +86,9 @@ def assert_one_line_error(done: Process, *parts: str) -> None:
 
 
 @pytest.mark.parametrize("command", FOLDERS)
-def test_help_is_quick_and_needs_no_extra(command: str, tmp_path: Path) -> None:
-    begin = time.perf_counter()
+def test_help_loads_and_needs_no_extra(command: str, tmp_path: Path) -> None:
     done = run(command, "--help", **without(tmp_path, *EXTRAS))
     assert done.returncode == 0, done.stderr
-    assert time.perf_counter() - begin < 5  # seconds; importing torch takes longer
     for part in ("Usage:", "--install-completion", "--debug"):
         assert part in done.stdout
 

@@ -130,9 +130,8 @@ def transcript(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
     make_readers_videos(folder / "videos", first=0)
     make_readers_videos(folder / "more-videos", first=4)
     ports = {port: str(free_port()) for port in PORTS}
-    script = session(blocks(README.read_text()))
-    for written, port in ports.items():
-        script = script.replace(written, port)
+    written = re.compile("|".join(ports))
+    script = written.sub(lambda port: ports[port[0]], session(blocks(README.read_text())))
     log = folder.parent / "output.txt"
     with log.open("w") as output:
         reader = subprocess.Popen(

@@ -7,9 +7,9 @@ from motionfit.benchmarks.report.pipeline import Pipeline
 from motionfit.benchmarks.report.stages import Stopwatch
 from motionfit.benchmarks.report.work import Work
 from motionfit.benchmarks.result import Result
-from motionfit.inference.errors import VideoError
+from motionfit.inference.errors import DatasetError, VideoError
 from motionfit.training.manifest import Row
-from motionfit.training.scores import Accuracy, Scored, Unreadable, judge
+from motionfit.training.scores import Accuracy, Scored, judge
 
 
 def accuracy_part(work: Work) -> Result:
@@ -26,31 +26,32 @@ def accuracy_part(work: Work) -> Result:
 
 
 def _judged(pipeline: Pipeline, rows: tuple[Row, ...], *, dataset: str, work: Work) -> Accuracy:
+    """All videos are read: systems whose answers differ in number cannot be compared."""
     scored: list[Scored] = []
-    unreadable: list[Unreadable] = []
     for row in rows:
         try:
             pipeline.store_flow(row.path)
             scores = pipeline.answer(row.path, watch=Stopwatch())
         except VideoError as error:
-            unreadable.append(Unreadable(video=row.name, code=error.code, reason=str(error)))
-        else:
-            scored.append(
-                Scored(
-                    video=row.name,
-                    label=row.label,
-                    group=row.columns.get("group"),
-                    frame_rate=None,
-                    scores=scores,
-                    answered=True,
-                )
+            raise DatasetError(
+                f"every test video must be read, and {row.name} cannot be: {error}; take it out of "
+                f"{dataset}"
+            ) from error
+        scored.append(
+            Scored(
+                video=row.name,
+                label=row.label,
+                group=row.columns.get("group"),
+                frame_rate=None,
+                scores=scores,
+                answered=True,
             )
-        work.after_round()
+        )
     return judge(
         scored,
         dataset=dataset,
         labels=pipeline.labels,
-        unreadable=unreadable,
+        unreadable=(),
         unknown=None,
         seed=work.options.seed,
     )

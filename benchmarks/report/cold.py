@@ -43,7 +43,6 @@ def cold_part(work: Work) -> Result:
             except ResultError as error:
                 del starts[name]
                 excluded.append(Excluded(name=name, reason=str(error)))
-        work.after_round()
     return work.finish(
         settings={},
         excluded=tuple(excluded),

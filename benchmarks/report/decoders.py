@@ -58,7 +58,6 @@ def decoders_part(work: Work) -> Result:
         warmup_rounds=work.cell.warmup_rounds,
         seed=work.seed,
         before_case=partial(time.sleep, SETTLE_SECONDS),
-        after_round=work.after_round,
     )
     return work.finish(
         settings={"tolerance": TOLERANCE, "frames": spec.num_frames * work.options.num_clips},

@@ -45,7 +45,6 @@ def limit_part(work: Work) -> Result:
             warmup_rounds=work.cell.warmup_rounds,
             seed=work.seed,
             before_case=partial(time.sleep, SETTLE_SECONDS),
-            after_round=work.after_round,
         )
         spec = pipelines[0].wanted.spec
     cases = {name: TimedCase.of(name, ms, seed=work.seed) for name, ms in samples.items()}

@@ -79,7 +79,6 @@ def _cases(work: Work, stack: ExitStack) -> tuple[TimedCase, ...]:
         rounds=work.cell.rounds,
         warmup_rounds=work.cell.warmup_rounds,
         seed=work.seed,
-        after_round=work.after_round,
     )
 
 
@@ -163,6 +162,5 @@ def _measured(work: Work, cases: Sequence[Case]) -> tuple[TimedCase, ...]:
         warmup_rounds=work.cell.warmup_rounds,
         seed=work.seed,
         before_case=partial(time.sleep, SETTLE_SECONDS),
-        after_round=work.after_round,
     )
     return tuple(TimedCase.of(name, ms, seed=work.seed) for name, ms in samples.items())

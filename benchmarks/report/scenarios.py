@@ -86,7 +86,6 @@ def scenario_part(work: Work) -> Result:
                 rounds=work.cell.rounds,
                 warmup_rounds=work.cell.warmup_rounds,
                 seed=work.seed,
-                after_round=work.after_round,
             )
             capacities = dict[str, float]()
         else:
@@ -115,7 +114,6 @@ def _served(
         found[f"{share:g}/{name}"] = tuple(
             workers[name].arriving(videos, rate=rate, seed=work.seed)
         )
-        work.after_round()
     return found, capacities
 
 

@@ -20,7 +20,6 @@ def systems_part(work: Work) -> Result:
             rounds=cell.rounds,
             warmup_rounds=cell.warmup_rounds,
             seed=work.seed,
-            after_round=work.after_round,
         )
     return work.finish(
         settings={"tolerance": TOLERANCE},

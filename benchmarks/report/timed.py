@@ -1,7 +1,7 @@
 """Cases of systems that take turns: each sample is one video answered, with its stages."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -54,7 +54,6 @@ def time_systems(
     rounds: int,
     warmup_rounds: int,
     seed: int,
-    after_round: Callable[[], None] = lambda: None,
 ) -> tuple[TimedCase, ...]:
     """Cases ``NAME/total``, ``NAME/cpu`` and ``NAME/STAGE`` of each entrant, by name.
 
@@ -62,11 +61,6 @@ def time_systems(
     round.
     """
     turns = _Turns()
-
-    def next_round() -> None:
-        turns.next()
-        after_round()
-
     samples = measure(
         [
             Case(name=f"{name}/{TOTAL}", run=partial(turns.answer, one, name))
@@ -76,7 +70,7 @@ def time_systems(
         warmup_rounds=warmup_rounds,
         seed=seed,
         before_case=partial(time.sleep, SETTLE_SECONDS),
-        after_round=next_round,
+        after_round=turns.next,
     )
     kept = {name: values[warmup_rounds:] for name, values in turns.found.items()}
     return tuple(

@@ -1,6 +1,5 @@
 """One part to be measured, and what all parts say of themselves."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +27,6 @@ class Work:
     """Of the report; networks and flow are kept in it."""
     process: int
     session: Session
-    after_round: Callable[[], None]
 
     @property
     def seed(self) -> int:

@@ -33,7 +33,6 @@ def measure_part(
         folder=folder,
         process=process,
         session=Session.start(command=COMMAND, seed=seed_of(options, process=process)),
-        after_round=lambda: None,
     )
     write_result(_measured(work), part_file(folder, name, process))
 

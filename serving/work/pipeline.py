@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO, Protocol, Self, TypeVar, cast
+from typing import BinaryIO, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,7 +154,10 @@ class Pipeline:
 
     async def read_check_clip(self, spec: ClipSpec) -> Clips:
         """The clips of the stored video that a model must answer before it serves."""
-        video = await asyncio.to_thread(self._open_check_video)
+        content = await asyncio.to_thread(self._check_video)
+        # Opened here: what a thread opens for a task that is cancelled nobody closes.
+        video = os.fdopen(os.memfd_create("check"), "w+b")  # not on a disk that may be full
+        video.write(content)
         async with self._videos.decoders.lend(video) as lease:
             return await lease.read_clips(spec=spec)
 
@@ -209,9 +212,6 @@ class Pipeline:
     def _count(self, batch: Batch) -> None:
         self.metrics.batch(clips=sum(len(part.frames) for part in batch), requests=len(batch))
 
-    def _open_check_video(self) -> BinaryIO:
-        if self._settings.check_video is not None:
-            return self._settings.check_video.open("rb")
-        video = os.fdopen(os.memfd_create("check"), "w+b")  # not on a disk that may be full
-        video.write(made_clip())
-        return cast(BinaryIO, video)
+    def _check_video(self) -> bytes:
+        own = self._settings.check_video
+        return made_clip() if own is None else own.read_bytes()

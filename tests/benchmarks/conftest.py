@@ -50,7 +50,7 @@ def bench() -> Bench:
             [COMMAND, *map(str, arguments)],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             env=os.environ | {"COLUMNS": "160"},
         )
 

@@ -28,6 +28,12 @@ def finished(name: str) -> None:
         file.write(name + "\n")
 
 
+def write_whole(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(text)
+    unfinished.replace(path)
+
+
 def train(command: str) -> None:
     run = Path(option("-o"))
     config = run / "config.toml"
@@ -42,18 +48,16 @@ def train(command: str) -> None:
         told = " ".join(sys.argv[1:])
         (run / "half-written").touch()
         time.sleep(0.02)
-        config.write_text(told)
+        write_whole(config, told)
     if Path("failing").exists() and Path("failing").read_text() == command:
         sys.exit("something is wrong")
     count = run / "count"
     while (steps := int(count.read_text() or 0) if count.exists() else 0) < 5:
         time.sleep(float(Path("pace").read_text()) if Path("pace").exists() else 0.03)
-        unfinished = count.with_name("count.unfinished")
-        unfinished.write_text(str(steps + 1))
-        unfinished.replace(count)
+        write_whole(count, str(steps + 1))
     conditions = f"{len(os.sched_getaffinity(0))} {os.environ['OMP_NUM_THREADS']}"
     (run / "conditions").write_text(conditions)
-    (run / "checkpoint.safetensors").write_text(hashlib.sha256(told.encode()).hexdigest())
+    write_whole(run / "checkpoint.safetensors", hashlib.sha256(told.encode()).hexdigest())
     finished(str(run))
 
 

@@ -1,6 +1,8 @@
 """Every job is done once, whatever ends the experiment; real processes with a fake training."""
 
+import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,7 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from rich.console import Console
 
+from motionfit.benchmarks.experiment.runner import run_jobs
 from tests.benchmarks import experiment_driver
 from tests.benchmarks.experiment_driver import experiment
 from tests.conftest import running
@@ -46,8 +50,9 @@ def made(runs: Path) -> dict[str, str]:
         for path in sorted(runs.rglob("*"))
         if path.is_file()
         and path.suffix not in {".log", ".txt"}
+        and not path.name.startswith(".")  # the lock, and what SIGKILL left half written
         and not path.name.endswith(".job.json")
-        and path.name not in {"results.json", ".lock"}
+        and path.name != "results.json"
     }
 
 
@@ -105,15 +110,31 @@ def test_an_experiment_that_is_done_starts_nothing(undisturbed: Path) -> None:
 
 def test_when_time_is_up_jobs_stop_and_are_done_next_time(tmp_path: Path) -> None:
     (tmp_path / "pace").write_text("100")
-    first = finish(tmp_path, *PRIMARY, minutes=0.02)
+    first = finish(tmp_path, *PRIMARY, minutes=0.1)
     assert "will go on" in first
     assert "left: 0" not in first
     (tmp_path / "pace").unlink()
     assert "left: 0" in finish(tmp_path, *PRIMARY)
 
 
+def test_more_at_once_than_there_are_cores_are_said_to_be_fewer(tmp_path: Path) -> None:
+    here = experiment(tmp_path)
+    printed = io.StringIO()
+    cores = len(os.sched_getaffinity(0))
+    for at_once in (cores, cores + 6):
+        run_jobs(
+            here.jobs(PRIMARY),
+            runs=tmp_path,
+            programs={},
+            at_once=at_once,
+            minutes=0,
+            console=Console(file=printed),
+        )
+    assert printed.getvalue().count(f"{cores} at once: so many cores may be used") == 1
+
+
 def test_a_stopped_training_goes_on_where_it_was(tmp_path: Path) -> None:
-    (tmp_path / "pace").write_text("0.5")
+    (tmp_path / "pace").write_text("2")
     process = start(tmp_path, *PRIMARY)
     count = wait_for(lambda: next(tmp_path.rglob("count"), None))
     process.terminate()

@@ -1,5 +1,6 @@
 """Every kind of part, measured for real on tiny networks, and the figures drawn from it."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,6 +42,7 @@ from motionfit.benchmarks.report.systems import (
 from motionfit.benchmarks.report.systems_cell import systems_part
 from motionfit.benchmarks.report.work import Work
 from motionfit.benchmarks.session import Session
+from motionfit.inference.errors import DatasetError
 from tests.benchmarks.report_runs import CELL, TinyExperiment, write_moving
 
 MakeWork = Callable[..., Work]
@@ -87,7 +89,6 @@ def make_work(report_runs: TinyExperiment, folder: Path) -> MakeWork:
             folder=folder,
             process=0,
             session=Session.start(command="motionfit-bench report", seed=0),
-            after_round=lambda: None,
         )
 
     return make
@@ -225,6 +226,19 @@ def test_accuracy_is_measured_of_what_was_trained(make_work: MakeWork) -> None:
     asked = {one.name for c in cells(work.options) if c.kind == "accuracy" for one in c.systems}
     assert REFERENCE.name in asked
     assert MERS_STUDENT.name not in asked
+
+
+def test_accuracy_of_videos_that_cannot_all_be_read_is_refused(
+    make_work: MakeWork, tmp_path: Path
+) -> None:
+    work = make_work("accuracy", what=CELL.name, systems=(REFERENCE,), clips=2)
+    data = shutil.copytree(str(work.options.data), tmp_path / "data")
+    options = work.options.model_copy(update={"data": str(data)})
+    [trained] = options.trained_cells()
+    row = options.test_rows(trained)[1]
+    row.path.write_bytes(b"no video at all")
+    with pytest.raises(DatasetError, match=rf"{row.name} cannot be: .* take it out of data"):
+        accuracy_part(replace(work, options=options))
 
 
 def test_the_slowest_flow_is_asked_last_and_of_the_timed_networks_alone(

@@ -158,9 +158,10 @@ def test_a_hang_ends_at_the_time_limit(
         begin = time.monotonic()
         with pytest.raises(DecodeTimeout, match=r"the 0\.4 s of time allowed"):
             decoder.read_clips(made_clip_path if stopped else slow_video, spec=SPEC)
-        assert 0.4 <= time.monotonic() - begin < 4
+        assert 0.4 <= time.monotonic() - begin < PATIENCE_SECONDS
         assert not running(pid)
-        decoder.read_clips(made_clip_path, spec=SPEC)
+        decoder.start()
+        assert decoder.pid != pid
 
 
 def test_a_memory_bomb_is_a_video_too_large(slow_video: Path, made_clip_path: Path) -> None:
@@ -229,7 +230,7 @@ from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import DecodeLimits
 from motionfit.inference.isolation import DecoderProcess
 
-decoder = DecoderProcess(limits=DecodeLimits(timeout_seconds=1.0))
+decoder = DecoderProcess(limits=DecodeLimits(timeout_seconds=30.0))
 decoder.start()
 print(decoder.pid, flush=True)
 sys.stdin.readline()

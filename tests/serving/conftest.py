@@ -115,8 +115,11 @@ class ServerProcess:
 
     def children(self) -> list[int]:
         """Process ids of its decoding processes."""
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return [int(pid) for task in tasks for pid in task.read_text().split()]
+        found = []
+        for task in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
+            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that just ended
+                found += map(int, task.read_text().split())
+        return found
 
     def decoding(self) -> list[int]:
         """Process ids of those that hold a video."""

