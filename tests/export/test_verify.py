@@ -104,8 +104,7 @@ def test_a_plan_that_runs_here_is_held_at_the_batches_of_its_profile(
     result = verify_bundle(bundle, clips=clips)[-1]
     assert (result.subject, result.limits) == (f"{PLAN} in onnxruntime/cpu", HALF)
     assert result.batches == (4, 6)
-    assert min(sizes) == 2
-    assert {4, 6} <= sizes
+    assert {1, 4, 6} <= sizes  # the runner of a plan fills one up by itself
 
 
 @pytest.mark.parametrize("backend", [Backend.ONNX, Backend.OPENVINO])

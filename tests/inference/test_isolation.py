@@ -230,7 +230,7 @@ from motionfit.inference.clip import ClipSpec
 from motionfit.inference.decoding import DecodeLimits
 from motionfit.inference.isolation import DecoderProcess
 
-decoder = DecoderProcess(limits=DecodeLimits(timeout_seconds=30.0))
+decoder = DecoderProcess(limits=DecodeLimits(timeout_seconds=5.0))
 decoder.start()
 print(decoder.pid, flush=True)
 sys.stdin.readline()
