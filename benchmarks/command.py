@@ -20,17 +20,16 @@ def in_existing_folder(path: Path | None) -> Path | None:
     return path
 
 
-Output = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE.json",
-        dir_okay=False,
-        callback=in_existing_folder,
-        help="Write the result here.",
-    ),
-]
+_OUTPUT = typer.Option(
+    "-o",
+    "--output",
+    metavar="FILE.json",
+    dir_okay=False,
+    callback=in_existing_folder,
+    help="Write the result here.",
+)
+Output = Annotated[Path | None, _OUTPUT]
+RequiredOutput = Annotated[Path, _OUTPUT]
 Threads = Annotated[
     int | None,
     typer.Option(min=1, help="CPU threads of the runtime.", show_default="one per core"),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from motionfit.benchmarks.command import Output, in_existing_folder
+from motionfit.benchmarks.command import Output, RequiredOutput
 from motionfit.benchmarks.result import shown_command
 from motionfit.inference.console import stderr
 from motionfit.inference.errors import require_extra
@@ -31,18 +31,6 @@ Precision = Annotated[
 Minutes = Annotated[
     float | None,
     typer.Option(min=0, help="Stop running jobs after so long; they go on next time."),
-]
-
-Written = Annotated[
-    Path,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE.json",
-        dir_okay=False,
-        callback=in_existing_folder,
-        help="Write the result here.",
-    ),
 ]
 
 
@@ -122,7 +110,7 @@ def experiment_command(
 def experiment_schedule_command(
     runs: Runs,
     data: Labelled,
-    output: Written,
+    output: RequiredOutput,
     jobs: AtOnce = 2,
     precision: Precision = "bf16",
     minutes: Minutes = None,
@@ -167,7 +155,7 @@ def experiment_join_command(
     results: Annotated[
         list[Path], typer.Argument(metavar="RESULTS.json...", exists=True, dir_okay=False)
     ],
-    output: Written,
+    output: RequiredOutput,
 ) -> None:
     """Join results of one experiment that were trained in several folders, or on several machines.
 
