@@ -153,7 +153,10 @@ def _require() -> None:
 
 def experiment_join_command(
     results: Annotated[
-        list[Path], typer.Argument(metavar="RESULTS.json...", exists=True, dir_okay=False)
+        list[Path],
+        typer.Argument(
+            metavar="RESULTS.json...", exists=True, dir_okay=False, help="Written by `experiment`."
+        ),
     ],
     output: RequiredOutput,
 ) -> None:
