@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from motionfit.benchmarks import machine
 from motionfit.benchmarks.experiment.answers import Answers, read_answers
-from motionfit.benchmarks.experiment.figures import comparisons, gate, primary, summaries
+from motionfit.benchmarks.experiment.figures import RESAMPLING_SEED, figures_of
 from motionfit.benchmarks.experiment.graph import Job, answers, in_order
 from motionfit.benchmarks.experiment.labels import label_accuracies
 from motionfit.benchmarks.experiment.protocol import (
@@ -23,7 +23,6 @@ from motionfit.benchmarks.experiment.protocol import (
 from motionfit.benchmarks.experiment.result import ArmCell, ExperimentResult, VideoSet
 from motionfit.benchmarks.experiment.runner import ExperimentError, is_done, read_record
 from motionfit.benchmarks.experiment.spent import spent_by_arm, spent_by_stage
-from motionfit.benchmarks.experiment.tables import RESAMPLING_SEED, Resampling
 from motionfit.training.provenance import git_revision
 from motionfit.training.resampling import rounded
 from motionfit.training.scores import best_of_own
@@ -97,10 +96,7 @@ def collect(experiment: Experiment, *, entries: Sequence[Entry], command: str) -
     """The results of what is done of ``entries``. Raises ExperimentError when that is nothing."""
     measured = _measured(experiment, entries)
     cells, runs = measured.cells, experiment.runs
-    by = Resampling(
-        sets=measured.sets, seed=RESAMPLING_SEED, resampled=experiment.protocol.resampled
-    )
-    compared = comparisons(cells, by=by)
+    figures = figures_of(cells, sets=measured.sets, protocol=experiment.protocol)
     jobs = in_order(job for entry in entries for job in experiment.answers(entry))
     return ExperimentResult(
         command=command,
@@ -115,10 +111,10 @@ def collect(experiment: Experiment, *, entries: Sequence[Entry], command: str) -
         libraries=machine.libraries(),
         resampling_seed=RESAMPLING_SEED,
         labels=measured.labels,
-        primary=primary(compared, protocol=experiment.protocol),
-        gate=gate(cells, by=by, protocol=experiment.protocol),
-        summaries=summaries(cells, by=by),
-        comparisons=compared,
+        primary=figures.primary,
+        gate=figures.gate,
+        summaries=figures.summaries,
+        comparisons=figures.comparisons,
         pseudo_labels=label_accuracies(jobs, runs=runs),
         spent=spent_by_stage(jobs, runs=runs),
         spent_by_arm=spent_by_arm(measured.jobs, runs=runs),

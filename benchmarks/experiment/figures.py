@@ -1,6 +1,7 @@
 """Answers of the experiment's networks -> figures of each arm, and differences between arms."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,10 +23,36 @@ from motionfit.benchmarks.experiment.statistics import two_way
 from motionfit.benchmarks.experiment.tables import Floats, Lines, Resampling, tables
 from motionfit.training.json_record import Estimate
 
+RESAMPLING_SEED = 0
 TOP1, WITHIN_RATE, RETIMED, RETIMED_CHANGE = "top1", "within-rate", "retimed", "retimed-change"
 
 Values = Callable[[ArmCell, VideoSet], Floats | None]
 """A value of each video (V,), nan for those that do not count; None where it was not measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What is computed of an experiment's cells."""
+
+    summaries: tuple[Summary, ...]
+    comparisons: tuple[Comparison, ...]
+    primary: Comparison | None
+    gate: Comparison | None
+
+
+def figures_of(
+    cells: Sequence[ArmCell], *, sets: Mapping[str, VideoSet], protocol: Protocol
+) -> Figures:
+    """All figures of ``cells``, whose videos are ``sets``, by split."""
+    by = Resampling(sets=sets, seed=RESAMPLING_SEED, resampled=protocol.resampled)
+    compared = comparisons(cells, by=by)
+    primary = f"labels{protocol.labelled_groups}/{MOTIONFIT}-{RANDOM}"
+    return Figures(
+        summaries=summaries(cells, by=by),
+        comparisons=compared,
+        primary=next((one for one in compared if one.name == primary), None),
+        gate=gate(cells, by=by, protocol=protocol),
+    )
 
 
 def summaries(cells: Sequence[ArmCell], *, by: Resampling) -> tuple[Summary, ...]:
@@ -89,12 +116,6 @@ def _comparison(
         top1=top1,
         within_rate=within,
     )
-
-
-def primary(compared: Sequence[Comparison], *, protocol: Protocol) -> Comparison | None:
-    """The one named beforehand, if it is among ``compared``."""
-    name = f"labels{protocol.labelled_groups}/{MOTIONFIT}-{RANDOM}"
-    return next((one for one in compared if one.name == name), None)
 
 
 def _measures(

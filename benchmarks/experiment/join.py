@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from motionfit.benchmarks import machine
-from motionfit.benchmarks.experiment.figures import comparisons, gate, primary, summaries
+from motionfit.benchmarks.experiment.figures import RESAMPLING_SEED, figures_of
 from motionfit.benchmarks.experiment.protocol import Protocol, entries
 from motionfit.benchmarks.experiment.result import ArmCell, ExperimentResult, Part, VideoSet
-from motionfit.benchmarks.experiment.tables import RESAMPLING_SEED, Resampling
 from motionfit.benchmarks.result import ResultError
 from motionfit.training.provenance import git_revision
 
@@ -22,16 +21,17 @@ def joined(results: Results, *, command: str) -> ExperimentResult:
     in the parts, which may share jobs. Raises ResultError when the parts are not of one experiment,
     or when two of them trained a cell differently.
     """
-    protocol = _protocol(results)
-    for name in ("measured_on", "dataset", "labels", "resampling_seed"):
-        _same({path: getattr(one, name) for path, one in results.items()}, what=name)
-    cross_domain = _cross_domain(results)
     first = next(iter(results.values()))
-    sets = _sets(results)
+    _check_names(results)
+    _same({path: one.measured_on for path, one in results.items()}, what="videos to measure on")
+    _same({path: one.dataset for path, one in results.items()}, what="data set")
+    _same({path: one.labels for path, one in results.items()}, what="classes")
+    protocol, cross_domain, sets = _protocol(results), _cross_domain(results), _sets(results)
     wanted = entries(protocol, on=first.measured_on, cross_domain=bool(cross_domain))
     cells = _cells(results, order=[entry.name for entry in wanted])
-    by = Resampling(sets=sets, seed=RESAMPLING_SEED, resampled=protocol.resampled)
-    compared = comparisons(cells, by=by)
+    figures = figures_of(cells, sets=sets, protocol=protocol)
+    there = {cell.name for cell in cells}
+    asked = {name for one in results.values() for name in one.missing}
     alone = len(results) == 1
     return ExperimentResult(
         command=command,
@@ -46,18 +46,27 @@ def joined(results: Results, *, command: str) -> ExperimentResult:
         libraries=machine.libraries(),
         resampling_seed=RESAMPLING_SEED,
         labels=first.labels,
-        primary=primary(compared, protocol=protocol),
-        gate=gate(cells, by=by, protocol=protocol),
-        summaries=summaries(cells, by=by),
-        comparisons=compared,
+        primary=figures.primary,
+        gate=figures.gate,
+        summaries=figures.summaries,
+        comparisons=figures.comparisons,
         pseudo_labels=first.pseudo_labels if alone else (),
         spent=first.spent if alone else (),
         spent_by_arm=first.spent_by_arm if alone else (),
-        missing=tuple(one.name for one in wanted if one.name not in {cell.name for cell in cells}),
+        missing=tuple(one.name for one in wanted if one.name in asked and one.name not in there),
         video_sets=tuple(sets.values()),
         cells=cells,
         parts=tuple(part for path, one in results.items() for part in _parts(path, one)),
     )
+
+
+def _check_names(results: Results) -> None:
+    names = [path.name for path in results]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ResultError(
+            f"several files are called {min(twice)}, and a joined result tells its parts by their "
+            "names: rename one"
+        )
 
 
 def _protocol(results: Results) -> Protocol:
@@ -89,7 +98,7 @@ def _protocol(results: Results) -> Protocol:
 
 def _cross_domain(results: Results) -> tuple[str, ...]:
     given = {path: one.cross_domain for path, one in results.items() if one.cross_domain}
-    _same(given, what="cross_domain")
+    _same(given, what="other source")
     return next(iter(given.values()), ())
 
 
@@ -113,7 +122,7 @@ def _cells(results: Results, *, order: Sequence[str]) -> tuple[ArmCell, ...]:
             known, before = cells.setdefault(cell.name, (path, cell))
             if before != cell:
                 raise ResultError(
-                    f"{known} and {path} have {cell.name} of two trainings, with other answers: "
+                    f"{known} and {path} have two different results of {cell.name}: "
                     "leave one of the files out, or write one again from a folder RUNS without it"
                 )
     place = {name: index for index, name in enumerate(order)}
@@ -126,7 +135,7 @@ def _same(values: Mapping[Path, object], *, what: str) -> None:
     first = next(iter(values), None)
     for path, value in values.items():
         if first is not None and value != values[first]:
-            raise ResultError(f"{path} has another {what} than {first}: they cannot be joined")
+            raise ResultError(f"{path} has other {what} than {first}: they cannot be joined")
 
 
 def _parts(path: Path, result: ExperimentResult) -> tuple[Part, ...]:

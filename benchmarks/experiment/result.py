@@ -168,8 +168,8 @@ class ExperimentResult(Record):
     video_sets: tuple[VideoSet, ...]
     cells: tuple[ArmCell, ...] = Field(min_length=1)
     parts: tuple[Part, ...] = ()
-    """The files that were joined to this one, where it was made so: then machine and libraries are
-    those of the joining, and of the measuring they stand here."""
+    """The files that were joined to this one, where it was made so: ``machine`` and ``libraries``
+    are then those of the joining; those of the measuring stand in the parts."""
 
     def main(self) -> tuple[Summary, ...]:
         """The arms of the comparison, with its number of labelled groups."""

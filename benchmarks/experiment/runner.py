@@ -113,7 +113,9 @@ def run_jobs(
     """
     cores = sorted(os.sched_getaffinity(0))[:at_once]
     if len(cores) < at_once:
-        console.print(f"{len(cores)} at once: so many cores may be used", highlight=False)
+        console.print(
+            f"only {len(cores)} at once, not {at_once}: no more cores may be used", highlight=False
+        )
     end = float("inf") if minutes is None else time.monotonic() + 60 * minutes
     runs.mkdir(parents=True, exist_ok=True)
     with _alone_in(runs, console=console) as lock, stop_wish() as wish:

@@ -7,6 +7,7 @@ replacement, because both another drawing of labels and other test videos would 
 A table is a split, its clusters the class-groups (videos of one class and group are look-alikes);
 or it is all folds of persons, its clusters the persons. Splits that are measured on the same
 videos, as on those of validation, share each draw of clusters: they do not make the videos more.
+(Splits that shared only some of their videos would still count these twice; ours never do.)
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from motionfit.training.json_record import Estimate
 from motionfit.training.resampling import RESAMPLES, estimate
 
 Floats = NDArray[np.float64]
+_Videos = tuple[tuple[str, ...] | None, tuple[int, ...]]
+"""The names of a table's videos and the clusters that they belong to"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,26 +42,25 @@ def two_way(tables: Sequence[Table], *, seed: int) -> Estimate:
     With one seed in a table, the interval says nothing about other seeds.
     """
     rng = np.random.default_rng(seed)
-    drawn: dict[tuple[str, ...] | None, Floats] = {}
+    drawn: dict[_Videos, Floats] = {}
     means = np.mean([_means(table, rng=rng, drawn=drawn) for table in tables], axis=0)
     return estimate(float(means[0]), resampled=means[1:])
 
 
-def _means(
-    table: Table, *, rng: np.random.Generator, drawn: dict[tuple[str, ...] | None, Floats]
-) -> Floats:
+def _means(table: Table, *, rng: np.random.Generator, drawn: dict[_Videos, Floats]) -> Floats:
     """The mean of a table (1 + R,): as it is, and of each resampling.
 
-    ``drawn`` are the clusters of tables before it, by their videos.
+    ``drawn`` are the draws of clusters of the tables before it.
     """
     kinds, members = np.unique(table.clusters, return_inverse=True)
     known = ~np.isnan(table.values)
     totals = _by_cluster(np.where(known, table.values, 0), members)  # (S, K)
     sizes = _by_cluster(known.astype(np.float64), members)  # (S, K)
     seeds = _draws(len(table.values), rng=rng)  # (1 + R, S)
-    if table.videos is None or table.videos not in drawn:
-        drawn[table.videos] = _draws(len(kinds), rng=rng)
-    clusters = drawn[table.videos]  # (1 + R, K)
+    key = (table.videos, tuple(members.tolist()))
+    if table.videos is None or key not in drawn:
+        drawn[key] = _draws(len(kinds), rng=rng)
+    clusters = drawn[key]  # (1 + R, K)
     above, below = (np.einsum("rs,sk,rk->r", seeds, each, clusters) for each in (totals, sizes))
     # Of a draw in which nothing is known there is no mean.
     return np.asarray(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0))

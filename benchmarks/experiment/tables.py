@@ -10,8 +10,6 @@ from motionfit.benchmarks.experiment.protocol import Resampled
 from motionfit.benchmarks.experiment.result import ArmCell, VideoSet
 from motionfit.benchmarks.experiment.statistics import Table
 
-RESAMPLING_SEED = 0
-
 Floats = NDArray[np.float64]
 Sets = Mapping[str, VideoSet]
 """By split."""

@@ -75,7 +75,7 @@ def _own_schedule_sentence(result: ExperimentResult) -> list[str]:
     """The second half of the primary comparison, where anything of it is measured."""
     whom = "random initialisation by its own best schedule"
     return [
-        _verdict(one, name="second comparison", whom=whom, of=result)
+        f"{_verdict(one, name='second comparison', whom=whom, of=result)}."
         for one in result.comparisons
         if one.to == OWN_SCHEDULE and one.labelled_groups == result.protocol.labelled_groups
     ]
@@ -84,9 +84,14 @@ def _own_schedule_sentence(result: ExperimentResult) -> list[str]:
 def _gate_sentence(result: ExperimentResult) -> list[str]:
     if (one := result.gate) is None:
         return []
+    once = one.cells <= len(result.protocol.splits)
     return [
         "The first gate, the flow network less the RGB network with as many clips: "
-        f"{_points(one.top1)} points ({_interval_points(one.top1)}) of top-1, {one.cells} cells."
+        f"{_points(one.top1)} points ({_interval_points(one.top1)}) of top-1, and "
+        f"{_points(one.within_rate)} ({_interval_points(one.within_rate)}) within frame rates, "
+        f"{one.cells} cells."
+        + " With one drawing of labels on each split, the intervals draw videos alone."
+        * once
     ]
 
 
@@ -117,8 +122,9 @@ def _made(one: ExperimentResult | Part) -> str:
 
 def _parts(result: ExperimentResult) -> list[str]:
     lines = (f"- `{one.file}`, {one.cells} cells. {_made(one)}" for one in result.parts)
-    hours = "" if result.spent else ", which say what each took"
-    return [f"Joined by  `{result.command}`  from these files{hours}:", "\n".join(lines)]
+    how = "Computed anew" if len(result.parts) == 1 else "Joined"
+    hours = "" if result.spent else "; what each took stands in them"
+    return [f"{how} by  `{result.command}`  from{hours}:", "\n".join(lines)]
 
 
 def table(lines: Sequence[Line]) -> str:

@@ -1,11 +1,12 @@
 """The sentences that a report begins with: what is saved, and what it costs."""
 
 from collections import Counter
+from collections.abc import Sequence
 from statistics import median
 
 from motionfit.benchmarks.report.names import accuracy_of, engine_of, kind_of
 from motionfit.benchmarks.report.numbers import interval, ms_of, percent, points
-from motionfit.benchmarks.report.result import ReportResult, RowFigures
+from motionfit.benchmarks.report.result import AccuracyFigures, ReportResult, RowFigures
 from motionfit.benchmarks.report.statistics import LEAST_PROCESSES
 from motionfit.benchmarks.report.systems import LIKE_FOR_LIKE, REFERENCE, SMALL, two_stream
 from motionfit.training.json_record import Estimate
@@ -129,22 +130,37 @@ def _accuracy(report: ReportResult) -> str:
     said = f"The student classifies {percent(own.top1)} of the test videos correctly"
     if isinstance(other, str) or other.difference is None:
         return f"{said}; the accuracy of two streams is not measured."
-    compared = f"{said}, two streams {percent(other.top1)}: {points(other.difference)} points"
-    if trained_once(report):
+    compared = (
+        f"{said}, two streams {percent(other.top1)}{fewer_cells(report, other)}: "
+        f"{points(other.difference)} points"
+    )
+    shared = [cell for cell in other.cells if cell in own.cells]
+    if _once(shared):
         return (
             f"{compared}. Each network was trained once, so this ranks no methods: trained with "
             "other labelled videos they move by several points."
         )
     return (
-        f"{compared}; {_verdict(other.difference)} ({len(other.cells)} trainings of each, every "
-        "one with other labelled videos)."
+        f"{compared}; {_verdict(other.difference)} ({len(shared)} trainings of each, every one "
+        "with other labelled videos)."
     )
 
 
 def trained_once(report: ReportResult) -> bool:
     """Whether accuracy is of one drawing of labels only, on each split."""
     own = accuracy_of(report, REFERENCE.name)
-    cells = () if isinstance(own, str) else own.cells
+    return isinstance(own, str) or _once(own.cells)
+
+
+def fewer_cells(report: ReportResult, accuracy: AccuracyFigures) -> str:
+    """Says so where an accuracy is of fewer trainings than the student's beside it."""
+    own = accuracy_of(report, REFERENCE.name)
+    if isinstance(own, str) or own.cells == accuracy.cells:
+        return ""
+    return f", of {len(accuracy.cells)} of the student's {len(own.cells)} trainings"
+
+
+def _once(cells: Sequence[str]) -> bool:
     splits = [cell.partition("-")[0] for cell in cells]
     return len(splits) == len(set(splits))
 

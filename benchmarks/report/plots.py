@@ -46,7 +46,7 @@ class Dot:
 
     system: SystemFigures
     height: float
-    """Top-1, in the trainings that the student has"""
+    """The student's top-1 and the difference to it, a share 0 to 1"""
     difference: Estimate | None
     """To the student"""
 
@@ -75,7 +75,11 @@ def tradeoff(report: ReportResult) -> Figure | None:
             panel.set_xscale("log")
             _plain_numbers(panel.xaxis)
     panels[0].set_ylabel("test videos classified correctly, %")
-    panels[0].set_title("bars: 95 % of the difference to the student", fontsize="small", loc="left")
+    panels[0].set_title(
+        "dots: the student's and the difference to it; bars: 95 % of that",
+        fontsize="small",
+        loc="left",
+    )
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=COLUMNS, fontsize="small")
     return figure

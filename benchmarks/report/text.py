@@ -1,7 +1,7 @@
 """The report of one machine as a document: sentences first, then tables."""
 
 from motionfit.benchmarks.report.document import Document, Section, section, table
-from motionfit.benchmarks.report.headline import SMALL_WORDS, headline
+from motionfit.benchmarks.report.headline import SMALL_WORDS, fewer_cells, headline
 from motionfit.benchmarks.report.how import how_measured, left_out
 from motionfit.benchmarks.report.names import (
     GROUPS,
@@ -22,9 +22,8 @@ from motionfit.benchmarks.report.numbers import (
 )
 from motionfit.benchmarks.report.pictures import Drawn
 from motionfit.benchmarks.report.plots import SWEEPS
-from motionfit.benchmarks.report.result import AccuracyFigures, ReportResult, RowFigures
+from motionfit.benchmarks.report.result import ReportResult, RowFigures
 from motionfit.benchmarks.report.stages import STAGES
-from motionfit.benchmarks.report.systems import REFERENCE
 
 TITLE = "What dropping optical flow saves, and what it costs"
 
@@ -140,7 +139,7 @@ def _row_cells(report: ReportResult, row: RowFigures) -> tuple[str, ...]:
     said = (
         (accuracy, DASH)
         if isinstance(accuracy, str)
-        else (percent(accuracy.top1) + _fewer_cells(report, accuracy), points(accuracy.difference))
+        else (percent(accuracy.top1) + fewer_cells(report, accuracy), points(accuracy.difference))
     )
     return (
         kind_of(row.other),
@@ -151,14 +150,6 @@ def _row_cells(report: ReportResult, row: RowFigures) -> tuple[str, ...]:
         times(row.cpu),
         *said,
     )
-
-
-def _fewer_cells(report: ReportResult, accuracy: AccuracyFigures) -> str:
-    """Says so where an accuracy is of fewer trainings than the student's beside it."""
-    own = accuracy_of(report, REFERENCE.name)
-    if isinstance(own, str) or own.cells == accuracy.cells:
-        return ""
-    return f", of {len(accuracy.cells)} of the student's {len(own.cells)} trainings"
 
 
 def _engine_if_other(row: RowFigures) -> str:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO, Protocol, Self, TypeVar
+from typing import BinaryIO, Protocol, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,10 +154,10 @@ class Pipeline:
 
     async def read_check_clip(self, spec: ClipSpec) -> Clips:
         """The clips of the stored video that a model must answer before it serves."""
-        content = await asyncio.to_thread(self._check_video)
+        own = self._settings.check_video
+        made = b"" if own else await asyncio.to_thread(made_clip)
         # Opened here: what a thread opens for a task that is cancelled nobody closes.
-        video = os.fdopen(os.memfd_create("check"), "w+b")  # not on a disk that may be full
-        video.write(content)
+        video = own.open("rb") if own else _in_memory(made)
         async with self._videos.decoders.lend(video) as lease:
             return await lease.read_clips(spec=spec)
 
@@ -212,6 +212,8 @@ class Pipeline:
     def _count(self, batch: Batch) -> None:
         self.metrics.batch(clips=sum(len(part.frames) for part in batch), requests=len(batch))
 
-    def _check_video(self) -> bytes:
-        own = self._settings.check_video
-        return made_clip() if own is None else own.read_bytes()
+
+def _in_memory(content: bytes) -> BinaryIO:
+    file = os.fdopen(os.memfd_create("check"), "w+b")  # not on a disk that may be full
+    file.write(content)
+    return cast(BinaryIO, file)

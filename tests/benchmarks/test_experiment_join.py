@@ -108,6 +108,17 @@ def test_a_joined_file_that_is_joined_again_still_says_where_its_cells_are_from(
     assert "| all | 0 | 0.00 |" not in markdown(three, pictures=())
 
 
+def test_files_of_one_name_are_not_joined() -> None:
+    files = {Path("a/results.json"): part(of_arm(RANDOM)), Path("b/results.json"): WHOLE}
+    with pytest.raises(ResultError, match=r"several files are called results\.json"):
+        joined(files, command="")
+
+
+def test_what_was_never_asked_for_is_not_missing() -> None:
+    whole = WHOLE.model_copy(update={"missing": ("split2-seed0-labels3/mars",)})
+    assert joined({Path("a.json"): whole}, command="").missing == whole.missing
+
+
 def test_an_input_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     write_experiment(WHOLE, file)
@@ -129,7 +140,7 @@ def changed(cell: int, **changes: Any) -> ExperimentResult:
 def test_a_cell_that_was_trained_twice_is_not_mixed() -> None:
     again = changed(0, answers=WHOLE.cells[0].answers[::-1])
     with pytest.raises(
-        ResultError, match=r"whole\.json and again\.json have split2-seed0-labels3/m"
+        ResultError, match=r"whole\.json and again\.json have two different results of split2"
     ):
         joined({Path("whole.json"): WHOLE, Path("again.json"): again}, command="")
 
@@ -143,9 +154,9 @@ def test_networks_of_other_labelled_groups_are_not_compared() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"measured_on": "validation"}, "another measured_on"),
-        ({"dataset": "other"}, "another dataset"),
-        ({"labels": ("a", "b")}, "another labels"),
+        ({"measured_on": "validation"}, "other videos to measure on"),
+        ({"dataset": "other"}, "other data set"),
+        ({"labels": ("a", "b")}, "other classes"),
         (
             {"protocol": WHOLE.protocol.model_copy(update={"student_clips": 1})},
             r"another protocol than a\.json: student_clips differ",

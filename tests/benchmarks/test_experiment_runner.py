@@ -130,7 +130,7 @@ def test_more_at_once_than_there_are_cores_are_said_to_be_fewer(tmp_path: Path) 
             minutes=0,
             console=Console(file=printed),
         )
-    assert printed.getvalue().count(f"{cores} at once: so many cores may be used") == 1
+    assert printed.getvalue().count(f"only {cores} at once, not {cores + 6}: no more cores") == 1
 
 
 def test_a_stopped_training_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -247,7 +247,10 @@ def test_an_accuracy_of_fewer_trainings_than_the_students_is_marked(
             _accuracy(LIKE_FOR_LIKE.name, 0.7, more),
         ),
     )
-    row = re.findall(r"\n(\| Like for like .+)", drawn(report, tmp_path))[0]
+    text = drawn(report, tmp_path)
+    row = re.findall(r"\n(\| Like for like .+)", text)[0]
+    assert "two streams 70.0 % (65.0 to 75.0), of 1 of the student's 2 trainings: +10" in text
+    assert "ranks no methods" in text
     assert "70.0 % (65.0 to 75.0), of 1 of the student's 2 trainings" in row
     figure = tradeoff(report)
     assert figure is not None

@@ -150,18 +150,17 @@ def test_a_child_that_died_between_two_videos_costs_nothing(made_clip_path: Path
 def test_a_hang_ends_at_the_time_limit(
     slow_video: Path, made_clip_path: Path, stopped: bool
 ) -> None:
-    with DecoderProcess(limits=DecodeLimits(timeout_seconds=0.4)) as decoder:
+    with DecoderProcess(limits=DecodeLimits(timeout_seconds=3.0)) as decoder:
         decoder.start()
         assert (pid := decoder.pid) is not None
         if stopped:
             os.kill(pid, signal.SIGSTOP)
         begin = time.monotonic()
-        with pytest.raises(DecodeTimeout, match=r"the 0\.4 s of time allowed"):
+        with pytest.raises(DecodeTimeout, match="the 3 s of time allowed"):
             decoder.read_clips(made_clip_path if stopped else slow_video, spec=SPEC)
-        assert 0.4 <= time.monotonic() - begin < PATIENCE_SECONDS
+        assert 3 <= time.monotonic() - begin < PATIENCE_SECONDS
         assert not running(pid)
-        decoder.start()
-        assert decoder.pid != pid
+        decoder.read_clips(made_clip_path, spec=SPEC)
 
 
 def test_a_memory_bomb_is_a_video_too_large(slow_video: Path, made_clip_path: Path) -> None:

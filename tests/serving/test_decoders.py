@@ -37,9 +37,9 @@ def children(server: ServerProcess) -> list[int]:
 
 
 def is_at_work(decoder: int) -> bool:
-    """Whether a decoding process has started: the last thing before is to volunteer to be ended."""
+    """Whether a decoding process has started: that it confines itself is the end of it."""
     with suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{decoder}/oom_score_adj").read_text() == "1000\n"
+        return "\nNoNewPrivs:\t1" in Path(f"/proc/{decoder}/status").read_text()
     return False
 
 

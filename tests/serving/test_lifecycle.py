@@ -7,6 +7,8 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,8 +17,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from motionfit.inference.warmup import made_clip
 from motionfit.serving.app import create_app
 from motionfit.serving.settings import Settings
+from motionfit.serving.work import pipeline
 from tests.conftest import PATIENCE_SECONDS, wait_until
 from tests.serving.conftest import (
     COMMAND,
@@ -74,6 +78,27 @@ def test_requests_leave_no_file_and_no_further_process(server: ServerProcess, cl
     assert sorted(server.children()) == sorted(children)
     assert list(server.temp.iterdir()) == []
     wait_until(lambda: not server.videos())
+
+
+def test_a_server_that_ends_while_it_makes_its_check_video_leaves_nothing_open(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def slow_clip() -> bytes:
+        begun.set()
+        time.sleep(0.5)
+        return made_clip()
+
+    monkeypatch.setattr(pipeline, "made_clip", slow_clip)
+
+    async def start_and_end() -> None:
+        app = create_app(Settings(bundle=bundle))
+        async with app.router.lifespan_context(app):
+            assert await asyncio.to_thread(begun.wait, PATIENCE_SECONDS)
+
+    # Waits for its threads. A file that nobody closed would be a warning, which fails a test.
+    asyncio.run(start_and_end())
 
 
 @pytest.mark.parametrize(
