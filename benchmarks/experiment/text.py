@@ -41,10 +41,11 @@ def markdown(result: ExperimentResult, *, pictures: Sequence[tuple[str, str]]) -
         "changes by when the video is stored at another rate. 95 % intervals over seeds x "
         f"{result.protocol.resampled}.",
         table(_arm_lines(main)),
-        f"Less {RANDOM}, video by video:",
-        table(_difference_lines(main)),
-        "MotionFit less each other arm, video by video:",
-        table(_comparison_lines(result, arms={one.arm for one in main})),
+        *_told(f"Less {RANDOM}, video by video:", _difference_lines(main)),
+        *_told(
+            "MotionFit less each other arm, video by video:",
+            _comparison_lines(result, arms={one.arm for one in main}),
+        ),
         "## Within each frame rate",
         table(_rate_lines(main)),
         *_pseudo_labels(result),
@@ -132,6 +133,11 @@ def table(lines: Sequence[Line]) -> str:
     if len(lines) < 2:
         return ""
     return markdown_table(lines[1:], head=lines[0])
+
+
+def _told(words: str, lines: Sequence[Line]) -> list[str]:
+    """A table with words above it; neither where there is nothing below its head."""
+    return [words, found] if (found := table(lines)) else []
 
 
 def _setting(result: ExperimentResult) -> list[str]:

@@ -232,7 +232,7 @@ def test_several_networks_answer_by_the_mean_of_their_scores() -> None:
 
 
 EXPLORED = PROTOCOL.exploratory[0].arm
-TWO_SEEDS = PROTOCOL.model_copy(update={"seeds": (0, 1)})
+TWO_SEEDS = PROTOCOL.model_copy(update={"seeds": (0, 1), "own_schedule_clips": None})
 
 
 def result(**changes: Any) -> ExperimentResult:
@@ -291,6 +291,17 @@ def test_the_report_is_drawn_from_the_results_file_alone(tmp_path: Path) -> None
     for picture in ("arms.png", "curve.png"):
         assert f"]({picture})" in text
         assert (tmp_path / "out" / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_words_stand_above_a_table_that_is_not_there() -> None:
+    alone = result(
+        cells=[arm("mars", wrong(0))],
+        summaries=summaries([arm("mars", wrong(0))], by=BY),
+        comparisons=(),
+        primary=None,
+    )
+    assert "video by video" in markdown(result(), pictures=())
+    assert "video by video" not in markdown(alone, pictures=())
 
 
 def test_the_report_says_so_when_all_was_run() -> None:
