@@ -18,21 +18,28 @@ DOTS_PER_INCH = 150
 def draw_arms(result: ExperimentResult, path: Path) -> None:
     """Accuracy of each arm with every cell as a dot, and differences to random initialisation."""
     main = result.main()
+    compared = any(measure_of(one, TOP1).difference for one in main)
     figure = _figure(11, 1.4 + 0.42 * len(main))
-    left, right = figure.subplots(1, 2, sharey=True)
+    left, *others = figure.subplots(1, 1 + compared, sharey=True, squeeze=False)[0]
     for row, one in enumerate(main):
         own = [100 * top1 for top1 in one.per_cell.values()]
         left.plot(own, [row] * len(own), "o", color="0.7", markersize=4)
         _draw(left, measure_of(one, TOP1).value, place=row, colour="C0")
-        for name, colour, shift in ((TOP1, "C0", -0.12), (WITHIN_RATE, "C1", 0.12)):
-            if difference := measure_of(one, name).difference:
-                _draw(right, difference, place=row + shift, colour=colour)
     left.set_yticks(range(len(main)), [one.arm for one in main])
     left.invert_yaxis()
     left.set_xlabel("top-1, %; dots: cells")
-    right.axvline(0, color="0.5", linewidth=1)
-    right.set_xlabel(f"points more than {RANDOM};\nblue: top-1, orange: within the frame rate")
+    for right in others:
+        _draw_differences(main, right)
     _save(figure, path)
+
+
+def _draw_differences(main: Sequence[Summary], axes: Axes) -> None:
+    for row, one in enumerate(main):
+        for name, colour, shift in ((TOP1, "C0", -0.12), (WITHIN_RATE, "C1", 0.12)):
+            if difference := measure_of(one, name).difference:
+                _draw(axes, difference, place=row + shift, colour=colour)
+    axes.axvline(0, color="0.5", linewidth=1)
+    axes.set_xlabel(f"points more than {RANDOM};\nblue: top-1, orange: within the frame rate")
 
 
 def draw_curve(result: ExperimentResult, path: Path) -> None:
