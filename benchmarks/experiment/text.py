@@ -124,8 +124,8 @@ def _made(one: ExperimentResult | Part) -> str:
 def _parts(result: ExperimentResult) -> list[str]:
     lines = (f"- `{one.file}`, {one.cells} cells. {_made(one)}" for one in result.parts)
     how = "Computed anew" if len(result.parts) == 1 else "Joined"
-    hours = "" if result.spent else "; what each took stands in them"
-    return [f"{how} by  `{result.command}`  from{hours}:", "\n".join(lines)]
+    files = "" if result.spent else " files that say what each took"
+    return [f"{how} by  `{result.command}`  from{files}:", "\n".join(lines)]
 
 
 def table(lines: Sequence[Line]) -> str:
