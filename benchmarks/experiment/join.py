@@ -132,9 +132,10 @@ def _cells(results: Results, *, order: Sequence[str]) -> tuple[ArmCell, ...]:
 
 def _same(values: Mapping[Path, object], *, what: str) -> None:
     """Raises ResultError when not all parts say the same."""
-    first = next(iter(values), None)
-    for path, value in values.items():
-        if first is not None and value != values[first]:
+    parts = list(values.items())
+    for path, value in parts[1:]:
+        first, known = parts[0]
+        if value != known:
             raise ResultError(f"{path} has other {what} than {first}: they cannot be joined")
 
 

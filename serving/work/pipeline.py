@@ -155,9 +155,8 @@ class Pipeline:
     async def read_check_clip(self, spec: ClipSpec) -> Clips:
         """The clips of the stored video that a model must answer before it serves."""
         own = self._settings.check_video
-        made = b"" if own else await asyncio.to_thread(made_clip)
         # Opened here: what a thread opens for a task that is cancelled nobody closes.
-        video = own.open("rb") if own else _in_memory(made)
+        video = own.open("rb") if own else _in_memory(await asyncio.to_thread(made_clip))
         async with self._videos.decoders.lend(video) as lease:
             return await lease.read_clips(spec=spec)
 

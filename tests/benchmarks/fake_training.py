@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+from motionfit.training.whole_files import written_whole
+
 CLASSES = ("apple", "pear", "plum")
 VIDEOS = [f"{label}/{number}.mp4" for label in CLASSES for number in range(8)]
 
@@ -29,9 +31,8 @@ def finished(name: str) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text)
-    unfinished.replace(path)
+    with written_whole(path) as unfinished:
+        unfinished.write_text(text)
 
 
 def train(command: str) -> None:

@@ -27,7 +27,7 @@ from onnx import TensorProto, helper
 from motionfit.inference.clip import ClipSpec
 from motionfit.inference.warmup import made_clip
 from motionfit.serving.problems import MEDIA_TYPE, Problem
-from tests.conftest import PATIENCE_SECONDS
+from tests.conftest import PATIENCE_SECONDS, child_processes
 from tests.toy_bundles import write_bundle as write_any_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -115,11 +115,7 @@ class ServerProcess:
 
     def children(self) -> list[int]:
         """Process ids of its decoding processes."""
-        found = []
-        for task in Path(f"/proc/{self.process.pid}/task").glob("*/children"):
-            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that just ended
-                found += map(int, task.read_text().split())
-        return found
+        return sorted(child_processes(self.process.pid))
 
     def decoding(self) -> list[int]:
         """Process ids of those that hold a video."""

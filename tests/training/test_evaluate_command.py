@@ -35,6 +35,7 @@ from motionfit.training.report import Report
 from motionfit.training.report_text import notes
 from motionfit.training.retime import nominal_rate
 from motionfit.training.used_videos import write_used
+from tests.conftest import child_processes
 
 COMMAND = [sys.executable, "-c", "from motionfit.training.cli import main; main()", "evaluate"]
 
@@ -281,11 +282,10 @@ def test_ctrl_c_ends_it_with_130_and_leaves_nothing(
 
 def wait_for_readers(pid: int) -> None:
     """Until a child of a process has threads of its own: then it reads videos."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with suppress(FileNotFoundError, ProcessLookupError):  # a child that just ended
-            threads = [Path(f"/proc/{child}/task") for child in children.read_text().split()]
+            threads = [Path(f"/proc/{child}/task") for child in child_processes(pid)]
             if any(len(list(folder.iterdir())) > 1 for folder in threads):
                 return
         time.sleep(0.1)
